@@ -1,0 +1,108 @@
+"""Every way a run can end other than with a verdict: one root, families by who is at fault."""
+
+from __future__ import annotations
+
+
+class DeployguardError(Exception):
+    """The root: what happened, the likely cause, and what to do."""
+
+    exit_code = 1
+
+    def __init__(self, happened: str, *, cause: str = "", fix: str = "") -> None:
+        """Keep the three parts apart, so that a report can show them apart."""
+        super().__init__(happened)
+        self.happened = happened
+        self.cause = cause
+        self.fix = fix
+
+    def __str__(self) -> str:
+        """Return the parts as short paragraphs."""
+        parts = [self.happened]
+        if self.cause:
+            parts.append(f"  cause: {self.cause}")
+        if self.fix:
+            parts.append(f"  fix:   {self.fix}")
+        return "\n".join(parts)
+
+
+class ConfigurationError(DeployguardError):
+    """You: a flag, an environment name, a file or a value that cannot be used."""
+
+    exit_code = 2
+
+
+class Refusal(DeployguardError):
+    """The guard said no before anything was changed."""
+
+    exit_code = 3
+
+
+class AwsFailure(DeployguardError):
+    """AWS failed, or answered what nobody could use; the state is whole.
+
+    `code` is AWS's error code, or empty where no answer came; `maybe_applied` says that the answer
+    was lost, so a write may have taken effect.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        happened: str,
+        *,
+        cause: str = "",
+        fix: str = "",
+        code: str = "",
+        maybe_applied: bool = False,
+    ) -> None:
+        """Keep AWS's code beside the message."""
+        super().__init__(happened, cause=cause, fix=fix)
+        self.code = code
+        self.maybe_applied = maybe_applied
+
+
+class AccessDenied(AwsFailure):
+    """The role lacks an action; a refusal while nothing was changed yet."""
+
+    exit_code = 3
+
+
+class NotFound(AwsFailure):
+    """AWS knows no such function, alias, version or image."""
+
+    exit_code = 3
+
+
+class Superseded(DeployguardError):
+    """Somebody else's deploy moved on; theirs is left alone."""
+
+    exit_code = 12
+
+
+class OutOfTime(DeployguardError):
+    """AWS did not get ready within the run's time, so nothing could be judged."""
+
+    exit_code = 11
+
+
+class Attention(DeployguardError):
+    """Something could not be put back; a person must run the command that `fix` gives."""
+
+    exit_code = 20
+
+
+class Interrupted(BaseException):
+    """A signal ended the run.
+
+    NOTE: no Exception, because libraries catch those: botocore would take one that arrives during
+    a call for a network error, and call again.
+    """
+
+    cause = ""
+    fix = ""
+
+    def __init__(self, signal_number: int) -> None:
+        """Exit as a shell would after this signal."""
+        self.happened = f"interrupted by signal {signal_number}"
+        self.exit_code = 128 + signal_number
+        super().__init__(self.happened)

@@ -1,0 +1,312 @@
+"""The nouns of a run, as frozen values: images, stamps, breadcrumbs, probes, routes, judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+LATEST = "$LATEST"
+
+
+class Verdict(StrEnum):
+    """What the evidence says; the worst of all required routes is the verdict of a run."""
+
+    FRESH = "FRESH"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    STALE = "STALE"
+    SUPERSEDED = "SUPERSEDED"
+    ERROR = "ERROR"
+
+
+class Link(StrEnum):
+    """How the build id is tied to the digest."""
+
+    VERIFIED = "verified"  # read from the image config, every hash on the way checked
+    PIPELINE = "pipeline"  # taken from the pipeline's stamp file
+    NONE = "none"
+
+
+class Claim(StrEnum):
+    """What a FRESH route rests on."""
+
+    EXHAUSTIVE = "exhaustive"
+    BY_CONSTRUCTION = "by-construction"
+    SAMPLED = "sampled"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The build id baked into an image, and where it came from."""
+
+    build_id: str
+    revision: str | None = None
+    version: str | None = None
+    created: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The build that was shipped: its digest, its build id, and how the two are tied."""
+
+    digest: str  # sha256:<64 hex>
+    build_id: str | None
+    link: Link
+
+
+@dataclass(frozen=True)
+class Breadcrumb:
+    """What a container says of itself to a canary; times are its own clock's Unix seconds."""
+
+    nonce: str
+    stamp: Stamp | None
+    stamp_error: str | None
+    container: str
+    born: float
+    received: float
+    released: float
+    invocation: int
+    function_version: str
+    log_stream: str
+    request_id: str
+    initialization_type: str
+    uptime_s: float  # monotonic, since import
+    remaining_ms: float | None
+    invoked_arn: str = ""
+
+
+class Answer(StrEnum):
+    """What came back from one probe."""
+
+    BREADCRUMB = "breadcrumb"
+    NO_BREADCRUMB = "no-breadcrumb"  # the function answered something else
+    FUNCTION_ERROR = "function-error"  # it raised, timed out or crashed
+    THROTTLED = "throttled"
+    DENIED = "denied"
+    REFUSED = "refused"  # another error of the Invoke call; nothing ran
+    UNKNOWN = "unknown"  # no answer in time, or a broken one: it may have run
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One canary invocation; `sent` and `answered` are monotonic seconds since the run began."""
+
+    qualifier: str
+    sent: float
+    answered: float | None
+    answer: Answer
+    nonce: str
+    executed_version: str | None = None
+    breadcrumb: Breadcrumb | None = None
+    detail: str = ""  # what came instead of a breadcrumb, sanitised and short
+
+
+@dataclass(frozen=True)
+class Round:
+    """One burst: probes that overlap in time, over one or more qualifiers."""
+
+    number: int
+    started: float  # monotonic seconds since the run began, before the first request is sent
+    connect_s: float
+    ramp_s: float  # first to last request sent
+    peak_overlap: int  # most probes in flight at once, as the client saw it
+    probes: tuple[Probe, ...]
+
+
+class State(StrEnum):
+    """What one probe, or one container, is known to run."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Caller -> qualifier -> version -> digest: one way in which real traffic reaches code."""
+
+    caller: str
+    qualifier: str
+    versions: Mapping[str, float]  # what the qualifier serves, as shares that sum to 1
+
+    @property
+    def is_fixed(self) -> bool:
+        """Say whether only numbered versions serve it: those are immutable."""
+        return LATEST not in self.versions
+
+    @property
+    def is_one_version(self) -> bool:
+        """Say whether the qualifier is itself a version number, which nobody can move."""
+        return self.qualifier.isdigit()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much evidence is enough; see docs/evidence.md for where the numbers come from."""
+
+    min_containers: int = 1
+    max_probes: int = 1000
+    hold_ms: int = 500
+    agreeing_probes: int = 5
+    settle_s: float = 2.0  # the agreeing probes of a fixed route span at least this long
+    grace_s: float = 15.0  # old answers are tolerated this long after the last change
+    min_rounds: int = 2
+    max_rounds: int = 8  # on one route, once old answers are no longer tolerated
+    min_cold_starts: int = 5
+    pool_factor: float = 2.5
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How AWS runs the function's containers, as far as it limits what can be claimed."""
+
+    tenant_isolated: bool = False
+    managed_instances: bool = False
+    snap_start: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One named problem: what was seen and expected, the cause, the fix."""
+
+    id: str
+    title: str
+    seen: str
+    expected: str
+    cause: str
+    fix: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a verdict rests on; the verdict is a pure function of it."""
+
+    expected: Expected
+    policy: Policy
+    mode: Mode
+    routes: tuple[Route, ...]
+    digests: Mapping[str, str]  # of every version that AWS told of: version -> sha256:<hex>
+    rounds: tuple[Round, ...] = ()
+    changed_at: float = 0.0  # run seconds of the last change that old answers may outlive
+    updated: float = 0.0  # Unix seconds of the last update of $LATEST, by AWS's clock
+    builds: Mapping[str, str] = field(default_factory=dict)  # build id -> where it comes from
+    superseded: str = ""  # what somebody else changed meanwhile
+    unready: str = ""  # why provisioned concurrency did not become ready
+
+    def predates_update(self, probe: Probe) -> bool:
+        """Say whether a container of $LATEST was born before the image was put there.
+
+        Its build id may be the expected one all the same, where two images were given one id.
+        """
+        crumb = probe.breadcrumb
+        return crumb is not None and probe.executed_version == LATEST and crumb.born < self.updated
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the container population the probes reached, and what that claim rests on."""
+
+    claim: Claim
+    containers: int = 0
+    cold_starts: int = 0
+    rounds: int = 0
+    probes: int = 0
+    stale_upper_bound: float | None = None
+    assumptions: tuple[str, ...] = ()
+    shortfalls: tuple[str, ...] = ()  # what is still missing for the claim
+
+
+@dataclass(frozen=True)
+class RouteRuling:
+    """What the evidence says of one route, and whether more of it could change that."""
+
+    route: Route
+    verdict: Verdict
+    decided: bool
+    coverage: Coverage
+    findings: tuple[Finding, ...] = ()
+    resume_at: float = 0.0  # run seconds before which another round would add nothing
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the evidence says of all routes together."""
+
+    verdict: Verdict
+    decided: bool
+    routes: tuple[RouteRuling, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One write that was attempted on AWS."""
+
+    at: str  # ISO 8601, UTC
+    call: str
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    result: str = "ok"  # ok, failed or unknown
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function, or one version of it, as AWS shows it now."""
+
+    name: str
+    arn: str  # without a qualifier
+    version: str
+    digest: str | None  # sha256:<hex>; None for a zip function
+    image_uri: str | None  # by digest
+    package_type: str
+    state: str
+    state_reason: str
+    update_status: str
+    update_reason: str
+    revision: str
+    modified: float  # Unix seconds
+    timeout_s: int
+    architecture: str
+    mode: Mode
+    fingerprint: str  # of code and configuration: equal fingerprints publish to one version
+    reserved_concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias as AWS shows it now."""
+
+    name: str
+    arn: str
+    version: str
+    weights: Mapping[str, float]  # the additional versions' shares
+    revision: str
+
+    @property
+    def versions(self) -> dict[str, float]:
+        """Return every version's share."""
+        return {self.version: 1.0 - sum(self.weights.values()), **self.weights}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as the registry shows it, with the stamp in its labels."""
+
+    repository: str
+    digest: str
+    architecture: str
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """Provisioned concurrency of one qualifier."""
+
+    status: str
+    requested: int
+    available: int
+    reason: str
