@@ -1,0 +1,1 @@
+"""The lab's Lambda control plane: functions, versions, aliases and what hangs on them."""
