@@ -1,0 +1,1 @@
+"""The lab's containers: real or virtual, how they are chosen, invoked and replaced."""
