@@ -1,0 +1,219 @@
+"""The lab's front: every request, of whichever service, comes in and is handed to its owner."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from deployguard.lab import answers, backstage, calls, knobs, signature, spoil
+from deployguard.lab.answers import Answer
+from deployguard.lab.calls import Call
+from deployguard.lab.control import wire
+from deployguard.lab.control.state import Cloud
+from deployguard.lab.elsewhere import Elsewhere
+from deployguard.lab.fleet.invoke import invoke
+from deployguard.lab.fleet.pool import Fleet
+from deployguard.lab.knobs import Caller, Fault, Knobs
+from deployguard.lab.nouns import AwsError, Clock
+from deployguard.lab.registry import Registry
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+HANG_UP = "deployguard.hang_up"  # the server's ASGI extension that closes a connection unanswered
+
+
+class Lab:
+    """One local cloud: its clock, knobs, registry, containers and control plane, as an ASGI app."""
+
+    knobs: Knobs
+    registry: Registry
+    fleet: Fleet
+    cloud: Cloud
+
+    def __init__(self, folder: Path, *, inner_port: int) -> None:
+        """Make an empty cloud; its containers and moto reach it by plain HTTP at the inner port."""
+        self.folder = folder
+        self.inner_port = inner_port
+        self.clock = Clock()
+        self.knobs = Knobs(self.clock)
+        self.elsewhere = Elsewhere(self.knobs, port=inner_port)
+        self._fill()
+
+    def _fill(self) -> None:
+        self.registry = Registry(self.folder / "images", self.knobs)
+        self.fleet = Fleet(
+            clock=self.clock,
+            knobs=self.knobs,
+            log=self.elsewhere.log,
+            environment={
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.inner_port}",
+                "AWS_ACCESS_KEY_ID": signature.ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": signature.SECRET_KEY,
+            },
+        )
+        self.cloud = Cloud(
+            clock=self.clock, knobs=self.knobs, images=self.registry.image, fleet=self.fleet
+        )
+
+    async def start(self) -> None:
+        """Start the fleet."""
+        await self.elsewhere.reset()
+        await self.fleet.start()
+
+    async def stop(self) -> None:
+        """Kill every container and stop every thread."""
+        await self.fleet.stop()
+        self.cloud.close()
+        self.elsewhere.close()
+
+    async def reset(self) -> None:
+        """Make everything as it was at the start."""
+        await self.fleet.stop()
+        self.cloud.close()
+        self.knobs.reset()
+        await self.elsewhere.reset()
+        self._fill()
+        await self.fleet.start()
+
+    def turn(self, changes: dict[str, Any]) -> None:
+        """Change knobs; a seed starts the random choices anew."""
+        self.knobs.set(**changes)
+        if "seed" in changes:
+            for choices in (self.cloud.random, self.fleet.random):
+                choices.seed(self.knobs.seed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request_id = str(uuid.uuid4())
+        call = calls.parse(scope, await _body(receive), request_id=request_id)
+        try:
+            answer, afterwards = await self._answer(call)
+            await _send(send, answer, request_id=request_id)
+            for fault in afterwards:
+                await spoil.strike(fault, call)
+        except spoil.LostError:
+            scope["extensions"][HANG_UP]()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    async def _answer(self, call: Call) -> tuple[Answer, list[Fault]]:
+        """Return the answer to a call, and the faults that strike once it is sent."""
+        if call.path.startswith("/_lab/"):
+            return await _guarded(backstage.serve(self, call), call), []
+        faults = self.knobs.struck(call.service, call.operation, call.resource)
+        afterwards = [fault for fault in faults if fault.phase == "reply"]
+        try:
+            await _strike(faults, call, phase="before")
+            answer = await _guarded(self._serve(call), call)
+            await _strike(faults, call, phase="after")
+        except AwsError as problem:
+            answer = _refusal(problem, call)
+        return answer, afterwards
+
+    async def _serve(self, call: Call) -> Answer:
+        who = knobs.caller.set(Caller(call.service, call.access_key, call.request_id))
+        try:
+            if call.service == "lambda":
+                return await self._serve_lambda(call)
+            if call.service == "ecr":
+                return await self._serve_ecr(call)
+            return await self.elsewhere.serve(call)
+        finally:
+            knobs.caller.reset(who)
+
+    async def _serve_lambda(self, call: Call) -> Answer:
+        if call.operation == "Invoke":
+            return await self._invoke(call)
+        if " " in call.operation:  # no route of Lambda's, so named by its method and path
+            raise AwsError(501, "NotImplementedByLab", f"Lambda has no {call.operation}")
+        answer = wire.handle(
+            self.cloud,
+            operation=call.operation,
+            region=call.region,
+            path=call.path,
+            query=parse_qs(call.query, keep_blank_values=True),
+            headers=call.headers,
+            body=call.body,
+        )
+        return Answer(answer.status, answer.body, tuple(answer.headers.items()))
+
+    async def _invoke(self, call: Call) -> Answer:
+        if self.knobs.signatures:
+            signature.verify(call, now=self.clock.now())
+        name = unquote(call.path.split("/")[3])
+        answer = await invoke(
+            self.cloud,
+            self.fleet,
+            region=call.region,
+            function=name,
+            qualifier=parse_qs(call.query).get("Qualifier", [None])[0],
+            invocation_type=call.headers.get("x-amz-invocation-type", "RequestResponse"),
+            log_type=call.headers.get("x-amz-log-type", "None"),
+            payload=call.body,
+            client_context=call.headers.get("x-amz-client-context"),
+            request_id=call.request_id,
+        )
+        return Answer(answer.status, answer.body, tuple(answer.headers.items()))
+
+    async def _serve_ecr(self, call: Call) -> Answer:
+        if call.operation in self.registry.operations:
+            content = self.registry.handle(
+                call.operation, call.json(), region=call.region, endpoint=call.endpoint
+            )
+            return answers.ecr(content)
+        if (call.region, call.resource) in self.registry.repositories:
+            await self.elsewhere.know_repository(call)
+        return await self.elsewhere.serve(call)
+
+
+async def _strike(faults: list[Fault], call: Call, *, phase: str) -> None:
+    for fault in faults:
+        if fault.phase == phase:
+            await spoil.strike(fault, call)
+
+
+async def _guarded(serving: Awaitable[Answer], call: Call) -> Answer:
+    """Turn every error into an answer: a client that gets none hangs until its own time-out."""
+    try:
+        return await serving
+    except AwsError as problem:
+        return _refusal(problem, call)
+    except Exception as bug:
+        traceback.print_exc(file=sys.stderr)
+        text = f"{type(bug).__name__} in the lab's {call.service} {call.operation}: {bug}"
+        return _refusal(AwsError(500, "InternalFailure", text), call)
+
+
+def _refusal(problem: AwsError, call: Call) -> Answer:
+    if call.service != "lambda":
+        return answers.error(problem, call)
+    answer = wire.error(problem)
+    return Answer(answer.status, answer.body, tuple(answer.headers.items()))
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks = []
+    more = True
+    while more:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+async def _send(send: Send, answer: Answer, *, request_id: str) -> None:
+    names = {name.lower() for name, _ in answer.headers}
+    headers = [*answer.headers]
+    if "x-amzn-requestid" not in names:
+        headers.append(("x-amzn-RequestId", request_id))
+    if answer.status not in (204, 304):
+        headers.append(("content-length", str(len(answer.body))))
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,164 @@
+"""Every service that is not the lab's own: moto, in one thread, imported when first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote
+
+from deployguard.lab.answers import Answer
+from deployguard.lab.calls import Call
+from deployguard.lab.knobs import Knobs
+from deployguard.lab.nouns import ACCOUNT, Build
+
+Lines = list[tuple[int, str]]
+PER_CONNECTION = {"connection", "content-length", "date", "server", "transfer-encoding"}
+HEADERS = {  # the two that Lambda does not write in capitals
+    "x-amzn-remapped-content-length": "x-amzn-Remapped-Content-Length",
+    "x-amzn-requestid": "x-amzn-RequestId",
+}
+READS = ("BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Query", "Search")
+
+
+class Elsewhere:
+    """moto behind one executor thread, and the log lines that wait to be read there."""
+
+    def __init__(self, knobs: Knobs, *, port: int) -> None:
+        """Hold nothing until the first call; moto's own calls to Lambda go to the port."""
+        self.knobs = knobs
+        self.port = port
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
+        self.application: Callable[..., Any] | None = None
+        self.pending: list[tuple[float, Build, str, Lines]] = []  # by arrival
+
+    def log(self, build: Build, stream: str, lines: Lines) -> None:
+        """Keep log lines of a container until somebody reads logs."""
+        self.pending.append((self.knobs.clock.monotonic(), build, stream, lines))
+
+    async def serve(self, call: Call) -> Answer:
+        """Let moto answer a call."""
+        due = self._due() if call.service == "logs" else []
+        answer = await asyncio.get_running_loop().run_in_executor(
+            self.thread, self._serve, call, due
+        )
+        if answer.status < 400 and not call.operation.startswith((*READS, "GET ", "HEAD ")):
+            self.knobs.record(call.operation, call.resource, None, call.json())
+        return answer
+
+    async def know_repository(self, call: Call) -> None:
+        """Let moto know a repository of ours, before it is asked for a policy or tags of it."""
+        await asyncio.get_running_loop().run_in_executor(
+            self.thread, _know_repository, call.region, call.resource
+        )
+
+    async def reset(self) -> None:
+        """Forget everything that moto and the log buffer hold."""
+        self.pending.clear()
+        if "moto" in sys.modules:  # its state belongs to the process, not to one lab
+            await asyncio.get_running_loop().run_in_executor(self.thread, _forget)
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self.thread.shutdown(wait=False, cancel_futures=True)
+
+    def _due(self) -> list[tuple[float, Build, str, Lines]]:
+        latest = self.knobs.clock.monotonic() - self.knobs.log_delay_s
+        due = [entry for entry in self.pending if entry[0] <= latest]
+        self.pending = [entry for entry in self.pending if entry[0] > latest]
+        return due
+
+    def _serve(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+        from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+        # moto reads this at each call that a Step Functions task makes; several labs may follow
+        # each other in one process.
+        os.environ["MOTO_PORT"] = str(self.port)
+        if self.application is None:
+            self.application = _application()
+        for _, build, stream, lines in due:
+            _write(build, stream, lines)
+        builder = EnvironBuilder(
+            path=unquote(call.path),
+            base_url=call.endpoint,
+            query_string=call.query,
+            method=call.method,
+            headers=list(call.headers.items()),
+            data=call.body,
+        )
+        environ = builder.get_environ()
+        environ["RAW_URI"] = environ["REQUEST_URI"] = call.path + (
+            f"?{call.query}" if call.query else ""
+        )
+        content, status, headers = run_wsgi_app(self.application, environ, buffered=True)
+        kept = tuple((name, value) for name, value in headers if name.lower() not in PER_CONNECTION)
+        return Answer(int(status.split()[0]), b"".join(content), kept)
+
+
+def _application() -> Callable[..., Any]:
+    from moto.core.config import default_user_config
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+
+    # The lab has the Lambda; moto's own must never start a container engine.
+    default_user_config["lambda"] = {"use_docker": False}
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    _mend_step_functions()
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def _mend_step_functions() -> None:
+    """Let a task's output name the request and headers of its invocation, as on AWS."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
+        lambda_eval_utils,
+    )
+
+    vars(lambda_eval_utils)["select_from_typed_dict"] = _task_output
+
+
+def _task_output(*, typed_dict: Any, obj: dict[str, Any]) -> dict[str, Any]:
+    about = obj["ResponseMetadata"]
+    headers = {
+        HEADERS.get(name, name.title()): value for name, value in about["HTTPHeaders"].items()
+    }
+    return {name: obj[name] for name in typed_dict.__annotations__ if name in obj} | {
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+            "HttpHeaders": headers,
+            "HttpStatusCode": about["HTTPStatusCode"],
+        },
+        "SdkResponseMetadata": {"RequestId": about["RequestId"]},
+    }
+
+
+def _forget() -> None:
+    from moto.moto_api._internal.models import moto_api_backend
+
+    moto_api_backend.reset()
+
+
+def _know_repository(region: str, name: str) -> None:
+    from moto.ecr.models import ecr_backends
+
+    backend = ecr_backends[ACCOUNT][region]
+    if name not in backend.repositories:
+        backend.create_repository(name, ACCOUNT, {}, None, "MUTABLE", [])
+
+
+def _write(build: Build, stream: str, lines: Lines) -> None:
+    from moto.logs.models import logs_backends
+
+    backend = logs_backends[ACCOUNT][build.region]
+    backend.ensure_log_group(build.log_group)
+    backend.ensure_log_stream(build.log_group, stream)
+    events = [{"timestamp": at, "message": line} for at, line in sorted(lines, key=_when)]
+    backend.put_log_events(build.log_group, stream, events)
+
+
+def _when(line: tuple[int, str]) -> int:
+    return line[0]
