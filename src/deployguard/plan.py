@@ -1,0 +1,132 @@
+"""The first decider: may we, and what exactly; pure, and printed by --dry-run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deployguard.errors import Refusal
+from deployguard.model import Alias, Expected, Function, Image, Link, Stamp
+
+HOLD_MARGIN_MS = 500  # for the answer, and for a slow start
+
+
+@dataclass(frozen=True)
+class Live:
+    """What AWS shows before anything is changed."""
+
+    latest: Function
+    alias: Alias | None
+    behind_alias: Function | None  # the version that the alias's main weight goes to
+    image: Image | None  # the expected one, from the registry; None where it may not be read
+    expected: Expected
+    versions: tuple[str, ...] = ()  # the published numbers, newest first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `check` is about to do to the route."""
+
+    alias: str
+    publish: bool
+    move: bool
+    create: bool
+    version: str | None  # the version to serve, where it is already known
+    way_back: str | None  # the version that serves now
+
+    def steps(self, live: Live, *, also: Iterable[str], on_stale: str) -> tuple[str, ...]:
+        """Say each step in words."""
+        version = self.version or "the published version"
+        steps = []
+        if self.publish:
+            steps.append(f"publish $LATEST ({live.expected.digest}) unless it is published already")
+        steps.append(f"probe {version} before traffic reaches it")
+        if self.create:
+            steps.append(f"create alias {self.alias} at {version}")
+        elif self.move:
+            steps.append(f"move alias {self.alias} from {self.way_back} to {version}")
+        routes = ", ".join((self.alias, *also))
+        steps.append(f"probe the containers behind {routes} in overlapping bursts")
+        if self.move and on_stale == "rollback":
+            way_back = f"put {self.alias} back to {self.way_back}"
+            undo = f"delete {self.alias} again" if self.create else way_back
+            steps.append(f"{undo} unless the verdict is FRESH")
+        return tuple(steps)
+
+
+def check(live: Live, *, alias: str) -> Plan:
+    """Plan a check, or refuse it."""
+    refuse_unsafe(live.latest)
+    refuse_other_architecture(live)
+    behind = live.behind_alias
+    is_published = behind is not None and behind.fingerprint == live.latest.fingerprint
+    has_weights = live.alias is not None and bool(live.alias.weights)
+    return Plan(
+        alias=alias,
+        publish=not is_published,
+        move=not is_published or has_weights,
+        create=live.alias is None,
+        version=behind.version if behind is not None and is_published else None,
+        way_back=live.alias.version if live.alias else None,
+    )
+
+
+def expected(image_digest: str, *, labels: Stamp | None, pipeline: Stamp | None) -> Expected:
+    """Tie the digest to a build id; refuse where the labels and the pipeline disagree."""
+    if labels is not None:
+        if pipeline is not None and pipeline.build_id != labels.build_id:
+            raise Refusal(
+                f"DG103: the stamp file says build {pipeline.build_id}, "
+                f"but the labels of {image_digest} say {labels.build_id}",
+                cause="the stamp of another build was passed, or another image was deployed",
+                fix="pass the build-stamp.json that was copied into this very image",
+            )
+        return Expected(image_digest, labels.build_id, Link.VERIFIED)
+    if pipeline is not None:
+        return Expected(image_digest, pipeline.build_id, Link.PIPELINE)
+    return Expected(image_digest, None, Link.NONE)
+
+
+def refuse_unsafe(function: Function) -> None:
+    """Refuse a function whose state makes any claim about its code meaningless."""
+    if function.package_type != "Image" or function.digest is None:
+        raise Refusal(
+            f"{function.name} is a {function.package_type} function, not a container image",
+            fix="deployguard proves container images; use one, or leave this function out",
+        )
+    if function.state == "Failed":
+        raise Refusal(
+            f"{function.name} is in state Failed ({function.state_reason})",
+            cause="AWS could not create it from its image",
+            fix="mend what the reason names, then deploy again",
+        )
+    if function.update_status == "Failed":
+        raise Refusal(
+            f"DG105: the last update of {function.name} failed ({function.update_reason})",
+            cause="AWS shows the new digest, but the old code keeps serving",
+            fix="mend what the reason names, then update the function again",
+        )
+
+
+def refuse_long_hold(function: Function, *, hold_ms: int) -> None:
+    """Refuse a hold that the function's own timeout would cut short."""
+    if hold_ms + HOLD_MARGIN_MS > function.timeout_s * 1000:
+        raise Refusal(
+            f"--hold-ms {hold_ms} does not fit into the timeout of {function.name}, "
+            f"which is {function.timeout_s} s",
+            cause="a canary that is cut short answers nothing",
+            fix=f"hold for at most {max(0, function.timeout_s * 1000 - HOLD_MARGIN_MS)} ms",
+        )
+
+
+def refuse_other_architecture(live: Live) -> None:
+    """Refuse an image that was built for another processor than the function runs on."""
+    image, wanted = live.image, live.latest.architecture
+    if image is None or not image.architecture or image.digest != live.latest.digest:
+        return
+    if image.architecture != wanted:
+        raise Refusal(
+            f"the image is built for {image.architecture}, but {live.latest.name} runs {wanted}",
+            cause="the build ran on another processor",
+            fix=f"build with --platform for {wanted}, or change the function's Architectures",
+        )
