@@ -1,0 +1,65 @@
+"""Invoke, as signed requests that a burst sends exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from deployguard import burst
+from deployguard.aws.session import Session, translated
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+
+def requests(
+    session: Session, name: str, canaries: Sequence[tuple[str, str, int]]
+) -> list[burst.Request]:
+    """Prepare a signed Invoke for each (qualifier, nonce, hold in ms), as the SDK would send it."""
+    captured: list[AWSPreparedRequest] = []
+
+    def keep(request: AWSPreparedRequest, **_: Any) -> Any:
+        captured.append(request)
+        return _empty_answer(request.url)
+
+    events = session.invoker.meta.events
+    events.register("before-send.lambda.Invoke", keep)
+    try:
+        for qualifier, nonce, hold_ms in canaries:
+            payload = {"deployguard": {"canary": 1, "nonce": nonce, "hold_ms": hold_ms}}
+            with translated(f"prepare a canary for {name}:{qualifier}"):
+                session.invoker.invoke(
+                    FunctionName=name, Qualifier=qualifier, Payload=json.dumps(payload).encode()
+                )
+    finally:
+        events.unregister("before-send.lambda.Invoke", keep)
+    return [_request(prepared) for prepared in captured]
+
+
+def _empty_answer(url: str) -> Any:
+    from botocore.awsrequest import AWSResponse
+
+    class Nothing:
+        def stream(self, *_: Any, **__: Any) -> list[bytes]:
+            return []
+
+        def read(self, *_: Any, **__: Any) -> bytes:
+            return b""
+
+    return AWSResponse(url, 200, {}, Nothing())  # type: ignore[arg-type]
+
+
+def _request(prepared: AWSPreparedRequest) -> burst.Request:
+    headers: list[tuple[str, Any]] = list(prepared.headers.items())
+    body: Any = prepared.body
+    return burst.Request(
+        method=prepared.method,
+        url=prepared.url,
+        headers=tuple((name, _text(value)) for name, value in headers),
+        body=bytes(body),
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,149 @@
+"""ECR: from a tag or digest to a verified digest and the stamp in the image's labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deployguard import stamp
+from deployguard.aws.session import Session, translated
+from deployguard.errors import AwsFailure, ConfigurationError, NotFound, Refusal
+from deployguard.model import Image
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef, ImageTypeDef
+
+URI = re.compile(
+    r"(?P<registry>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)"
+    r"/(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
+INDEXES = (
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+CONFIG_CAP = 4 << 20
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
+
+
+class Uri(NamedTuple):
+    """An image URI, taken apart."""
+
+    repository: str  # registry/name
+    account: str
+    region: str
+    name: str
+    tag: str | None
+    digest: str | None
+
+
+def parse(uri: str) -> Uri:
+    """Take an ECR image URI apart; it must name a tag or a digest."""
+    match = URI.fullmatch(uri)
+    if match is None or not (match["tag"] or match["digest"]):
+        raise ConfigurationError(
+            f"--image is not an ECR image URI: got {uri!r}",
+            cause="Lambda runs images from ECR only",
+            fix="expected ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG or ...@sha256:DIGEST",
+        )
+    repository = f"{match['registry']}/{match['name']}"
+    parts = (match[part] for part in ("account", "region", "name", "tag", "digest"))
+    return Uri(repository, *parts)
+
+
+def image(session: Session, uri: str) -> Image:
+    """Resolve an image and verify the chain from its digest to its labels, hash by hash."""
+    parsed = parse(uri)
+    if parsed.region != session.region:
+        raise ConfigurationError(
+            f"{uri} lies in {parsed.region}, but this run asks {session.region}",
+            cause="Lambda runs images from its own region only",
+            fix=f"name the image in {session.region}, or the function by an ARN of its own region",
+        )
+    found = _find(session, parsed)
+    manifest_bytes = found["imageManifest"].encode()
+    digest = _sha256(manifest_bytes)
+    claimed = parsed.digest or found["imageId"].get("imageDigest")
+    if digest != claimed:
+        raise AwsFailure(
+            f"the manifest of {uri} does not hash to its digest: got {digest}, expected {claimed}",
+            cause="the registry, or something between it and this run, altered the manifest",
+        )
+    manifest = json.loads(manifest_bytes)
+    _refuse_index(uri, found.get("imageManifestMediaType") or manifest.get("mediaType", ""))
+    config = _config(session, parsed, manifest["config"]["digest"])
+    architecture = str(config.get("architecture", ""))
+    return Image(
+        repository=parsed.repository,
+        digest=digest,
+        architecture=ARCHITECTURES.get(architecture, architecture),
+        stamp=stamp.from_labels((config.get("config") or {}).get("Labels") or {}),
+    )
+
+
+def _find(session: Session, uri: Uri) -> ImageTypeDef:
+    wanted: ImageIdentifierTypeDef = (
+        {"imageDigest": uri.digest} if uri.digest else {"imageTag": uri.tag or ""}
+    )
+    with translated(f"read image {uri.name} from ECR"):
+        answer = session.registry.batch_get_image(
+            registryId=uri.account,
+            repositoryName=uri.name,
+            imageIds=[wanted],
+            acceptedMediaTypes=[*MANIFESTS, *INDEXES],
+        )
+    if answer["images"]:
+        return answer["images"][0]
+    reason = next((failure.get("failureReason", "") for failure in answer["failures"]), "")
+    raise NotFound(
+        f"ECR has no image {uri.name}:{uri.tag}" if uri.tag else f"ECR has no {uri.digest}",
+        cause=reason or "it was never pushed, or a lifecycle policy removed it",
+        fix="push the image, or name one that exists",
+        code="ImageNotFound",
+    )
+
+
+def _refuse_index(uri: str, media_type: str) -> None:
+    if media_type in INDEXES:
+        raise Refusal(
+            f"{uri} is an image index ({media_type}), which Lambda does not run",
+            cause="the build attached provenance or SBOM attestations, or several platforms",
+            fix="build one platform with --provenance=false --sbom=false, push, and deploy again",
+        )
+
+
+def _config(session: Session, uri: Uri, digest: str) -> dict[str, Any]:
+    import requests
+
+    with translated(f"read the config of image {uri.name}"):
+        answer = session.registry.get_download_url_for_layer(
+            registryId=uri.account, repositoryName=uri.name, layerDigest=digest
+        )
+    try:
+        with requests.get(
+            answer["downloadUrl"], timeout=20, stream=True, verify=session.ca_bundle or True
+        ) as reply:
+            reply.raise_for_status()
+            blob = reply.raw.read(CONFIG_CAP + 1, decode_content=True)
+    except (requests.RequestException, OSError) as error:
+        raise AwsFailure(
+            f"could not download the config of image {uri.name}: {type(error).__name__}",
+            cause="the registry's download host is not reachable from here",
+        ) from error
+    if len(blob) > CONFIG_CAP or _sha256(blob) != digest:
+        raise AwsFailure(
+            f"the config of image {uri.name} does not hash to {digest}",
+            cause="the download was cut short or altered",
+        )
+    document: dict[str, Any] = json.loads(blob)
+    return document
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
