@@ -1,0 +1,300 @@
+"""The command line: parsers made from the settings, one row a command; only here it prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, get_args, get_origin
+
+from deployguard import __version__, ci
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from deployguard.config import Settings, Target
+    from deployguard.run import Record, Run
+
+BROKEN_PIPE = 141
+
+
+class Command(NamedTuple):
+    """One row: what it does, in a line, and the function that does it."""
+
+    help: str
+    run: Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours, and whose options are made when it is used, from `command`.
+
+    The settings take longer to import than all else that `deployguard --help` does.
+    """
+
+    command = ""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Add the command's options, then parse."""
+        name, self.command = self.command, ""
+        if name:
+            _add(self, name)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting."""
+        raise ConfigurationError(message, fix=f"see `{self.prog} --help`")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        parsed = _parser().parse_args(arguments)
+        return COMMANDS[parsed.command].run(parsed)
+    except DeployguardError as error:
+        _talk(f"error: {error}")
+        if ci.detect(os.environ) is ci.Provider.GITHUB:
+            outputs = {"verdict": "ERROR", "exit-code": str(error.exit_code)}
+            ci.write_outputs(os.environ, outputs, report_dir=Path.cwd())
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="deployguard",
+        description="Prove that the code you just shipped is the code that runs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"deployguard {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        parsed_by = commands.add_parser(
+            name, help=command.help, description=command.help + ".", allow_abbrev=False
+        )
+        parsed_by.command = name
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, name: str) -> None:
+    if name == "lab":
+        from deployguard.lab import arguments
+
+        arguments.add(parser)
+        return
+    if name == "report":
+        parser.add_argument(
+            "--replay",
+            metavar="FILE",
+            required=True,
+            help="reach a saved report's verdict again from its evidence, offline",
+        )
+    for field_name, field in _settings().model_fields.items():
+        extra: Any = field.json_schema_extra
+        if name in extra["commands"]:
+            _add_option(parser, field_name, field, extra)
+
+
+def _add_option(
+    parser: argparse.ArgumentParser, name: str, field: FieldInfo, extra: Mapping[str, str]
+) -> None:
+    variable = f"DEPLOYGUARD_{name.upper()}"
+    default = "" if field.default in (None, (), "", False) else f", default {field.default}"
+    text = f"{field.description} [{variable}{default}]".replace("%", "%%")
+    if name == "function":
+        parser.add_argument(
+            name, nargs="?", metavar="FUNCTION", default=argparse.SUPPRESS, help=text
+        )
+        return
+    kwargs: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
+    if field.annotation is bool:
+        kwargs["action"] = argparse.BooleanOptionalAction
+    elif get_origin(field.annotation) is Literal:
+        kwargs["choices"] = get_args(field.annotation)
+    else:
+        kwargs["metavar"] = extra["metavar"]
+        kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"
+    parser.add_argument(extra["flag"] or f"--{name.replace('_', '-')}", **kwargs)
+
+
+def _settings() -> type[Settings]:
+    from deployguard.config import Settings
+
+    return Settings
+
+
+def _load(parsed: argparse.Namespace) -> Settings:
+    from deployguard.config import load
+
+    typed = {key: value for key, value in vars(parsed).items() if key in _settings().model_fields}
+    return load(typed, folder=Path.cwd())
+
+
+def _judge(parsed: argparse.Namespace) -> int:
+    """Run check, verify or rollback; whatever happens, a report is written."""
+    from deployguard import config
+    from deployguard.aws.session import Session
+    from deployguard.report import files
+    from deployguard.run import Record, Run
+
+    settings = _load(parsed)
+    target = config.target(settings.function)
+    if not settings.dry_run:
+        files.prepare(Path(settings.report_dir))
+    record = Record(parsed.command)
+    run = Run(Session(region=target.region), record, timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals():
+            steps = _tell_story(run, settings, target)
+    except (DeployguardError, Interrupted) as error:
+        record.error, steps = error, None
+    except Exception as bug:
+        record.error = DeployguardError(f"a bug in deployguard: {type(bug).__name__}: {bug}")
+        _finish(record, settings, seconds=run.now)
+        raise
+    if steps is not None:
+        _print("\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + "\n")
+        return 0
+    return _finish(record, settings, seconds=run.now)
+
+
+def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
+    from deployguard import guard
+
+    match run.record.command:
+        case "check":
+            return guard.check(run, settings, target)
+        case "verify":
+            guard.verify(run, settings, target)
+            return None
+        case _:
+            return guard.rollback(run, settings, target)
+
+
+def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
+    """Write and print the report, and hand its results to the CI service."""
+    from deployguard.report import document, files, text
+
+    report = document.build(record, seconds=seconds, tool=__version__)
+    folder = Path(settings.report_dir)
+    path = files.write(report, folder)
+    shown = text.render(report)
+    _print(files.dump(report) if settings.format == "json" else shown)
+    outputs = {**document.outputs(report), "report-path": str(path)}
+    try:
+        ci.write_outputs(os.environ, outputs, report_dir=folder)
+        ci.summary(os.environ, ci.fenced(shown))
+    except ConfigurationError as error:
+        _talk(f"warning: {error}")
+    for line in ci.annotate(os.environ, document.findings(report)):
+        _talk_to_ci(line)
+    return record.exit_code
+
+
+def _stamp(parsed: argparse.Namespace) -> int:
+    """Write the stamp and print what the build needs of it."""
+    from datetime import UTC, datetime
+
+    from deployguard import stamp
+
+    settings = _load(parsed)
+    # NOTE: not from the environment, where an earlier build of this job may have left its own:
+    # two builds of one id cannot be told apart.
+    fields = {
+        "build_id": settings.build_id if "build_id" in parsed else None,
+        "revision": settings.revision,
+        "version": settings.version,
+        "created": settings.created,
+        "source": settings.source,
+    }
+    made = stamp.collect(
+        environ=os.environ,
+        folder=Path.cwd(),
+        now=datetime.now(UTC),
+        overrides={key: value for key, value in fields.items() if value is not None},
+    )
+    stamp.write(made, Path(settings.output))
+    _print(stamp.render(made, settings.stamp_format) + "\n")
+    return 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    """Reach a saved report's verdict again from the evidence in it."""
+    from deployguard.report import document, files, text
+
+    settings = _load(parsed)
+    replayed = document.replay(files.read(Path(parsed.replay)))
+    try:
+        shown = text.render(replayed)
+        exit_code = int(replayed["exit_code"])
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{parsed.replay} lacks what a report holds ({type(error).__name__}: {error})",
+            cause="it was edited, or written by another version",
+            fix="give the report.json of a check, verify or rollback",
+        ) from error
+    _print(files.dump(replayed) if settings.format == "json" else shown)
+    return exit_code
+
+
+def _lab(parsed: argparse.Namespace) -> int:
+    from deployguard.lab import arguments
+
+    return arguments.run(parsed, say=_print, complain=_talk)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn the first signal into Interrupted, so that everything is put back; obey the second."""
+    interrupted = False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            os._exit(128 + number)
+        interrupted = True
+        raise Interrupted(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(ci.neutralise(text))
+    sys.stdout.flush()
+
+
+def _talk(text: str) -> None:
+    """Say something to whoever listens; that nobody does must not end a run that changes things."""
+    try:
+        sys.stderr.write(ci.neutralise(text) + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _talk_to_ci(command: str) -> None:
+    """Print a workflow command; it is made of escaped parts."""
+    sys.stderr.write(command + "\n")
+
+
+COMMANDS = {
+    "stamp": Command("Write the stamp and print the labels, at build time", _stamp),
+    "check": Command("Publish, probe, move the alias, judge, put back on failure", _judge),
+    "verify": Command("Judge the routes as they are, without changing anything", _judge),
+    "rollback": Command("Move the alias back to what was live before", _judge),
+    "report": Command("Reach the verdict of a saved report again, offline", _report),
+    "lab": Command("Use the local cloud: up, demo, run, push", _lab),
+}

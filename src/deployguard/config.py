@@ -1,0 +1,323 @@
+"""Settings, declared once: flag > environment > deployguard.toml > default.
+
+The command line, the action's inputs and the docs are made from, or checked against, these fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from deployguard.errors import ConfigurationError
+from deployguard.model import LATEST
+
+PREFIX = "DEPLOYGUARD_"
+CANARY_HOLD_CAP_MS = 10_000
+JUDGING = ("check", "verify", "rollback")
+
+
+def option(
+    default: Any, help_text: str, *commands: str, flag: str = "", metavar: str = "", **limits: Any
+) -> Any:
+    """Declare one setting: its default, its help, its flag, and the commands that take it."""
+    extra: dict[str, Any] = {"commands": list(commands), "flag": flag, "metavar": metavar}
+    return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
+
+
+class Settings(BaseSettings):
+    """Every setting of every command; a command reads the ones that name it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+    )
+
+    function: str = option("", "name or ARN of the function, alone or with :qualifier", *JUDGING)
+    alias: str = option(
+        "live",
+        "the alias that callers use; `check` creates it when it is absent",
+        *JUDGING,
+        metavar="NAME",
+    )
+    image: str | None = option(
+        None,
+        "the shipped image, by tag or digest (default: what $LATEST runs)",
+        "check",
+        "verify",
+        metavar="URI",
+    )
+    stamp: str | None = option(
+        None,
+        "the build's stamp file; it must agree with the image's labels",
+        "check",
+        "verify",
+        metavar="FILE",
+    )
+    also: Annotated[tuple[str, ...], NoDecode] = option(
+        (),
+        "another qualifier that callers use, e.g. $LATEST (repeatable)",
+        "check",
+        "verify",
+        metavar="QUALIFIER",
+    )
+    on_stale: Literal["fail", "rollback"] = option(
+        "rollback", "after a verdict other than FRESH: leave the alias, or put it back", "check"
+    )
+    min_containers: int = option(
+        1,
+        "distinct fresh containers to see on each route",
+        "check",
+        "verify",
+        ge=1,
+        le=10_000,
+        metavar="N",
+    )
+    max_probes: int = option(
+        1000, "canary invocations to spend in all", *JUDGING, ge=1, le=100_000, metavar="N"
+    )
+    hold_ms: int = option(
+        500,
+        "how long a probe holds its container, in milliseconds",
+        *JUDGING,
+        ge=0,
+        le=CANARY_HOLD_CAP_MS,
+        metavar="MS",
+    )
+    timeout: float = option(
+        300.0,
+        "seconds for the whole run",
+        *JUDGING,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
+    grace: float = option(
+        15.0,
+        "seconds during which old answers are tolerated after a change",
+        *JUDGING,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
+    to: str | None = option(
+        None,
+        "the version to go back to (default: the one before, from the report)",
+        "rollback",
+        metavar="VERSION",
+    )
+    dry_run: bool = option(False, "print the plan and change nothing", "check", "rollback")
+    report_dir: str = option(
+        "deployguard-report", "folder for report.json", *JUDGING, min_length=1, metavar="DIR"
+    )
+    format: Literal["text", "json"] = option("text", "what to print on stdout", *JUDGING, "report")
+
+    build_id: str | None = option(
+        None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
+    )
+    revision: str | None = option(None, "commit", "stamp", metavar="COMMIT")
+    version: str | None = option(None, "version, e.g. from git describe", "stamp", metavar="TEXT")
+    created: str | None = option(None, "build time, ISO 8601", "stamp", metavar="TIME")
+    source: str | None = option(None, "URL of the source repository", "stamp", metavar="URL")
+    output: str = option(
+        "build-stamp.json", "where to write the stamp", "stamp", min_length=1, metavar="FILE"
+    )
+    stamp_format: Literal["labels", "env", "json"] = option(
+        "labels",
+        "what to print: docker --label arguments, variables, or the stamp",
+        "stamp",
+        flag="--format",
+    )
+
+    @field_validator("also", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Accept a comma- or space-separated list from the environment."""
+        return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+
+    @field_validator("alias")
+    @classmethod
+    def _is_an_alias(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value) or value.isdigit():
+            raise ValueError(
+                "expected the name of an alias: letters, digits, - and _, not all digits"
+            )
+        return value
+
+    @field_validator("to")
+    @classmethod
+    def _is_a_version(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[1-9][0-9]{0,18}", value):
+            raise ValueError("expected the number of a published version")
+        return value
+
+    @field_validator("also")
+    @classmethod
+    def _are_qualifiers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for qualifier in value:
+            if qualifier != LATEST and not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", qualifier):
+                raise ValueError(
+                    f"{qualifier!r} is no qualifier: expected $LATEST, an alias, a number"
+                )
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read no dotenv file and no secrets folder; the TOML file arrives with the flags."""
+        return (init_settings, env_settings)
+
+
+class Target(NamedTuple):
+    """The function that a command is about."""
+
+    name: str  # a name, or an ARN without a qualifier
+    qualifier: str | None
+    region: str | None  # from an ARN
+
+
+FILES: dict[str, tuple[str, ...]] = {
+    "deployguard.toml": (),
+    "pyproject.toml": ("tool", "deployguard"),
+}
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ARN = re.compile(
+    r"(?P<name>arn:aws[a-z-]*:lambda:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):\d{12}"
+    r":function:[A-Za-z0-9_-]{1,64})"
+    r"(?::(?P<qualifier>.+))?"
+)
+QUALIFIER = re.compile(r"\$LATEST|[A-Za-z0-9_-]{1,128}")
+
+
+def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
+    """Merge what was typed with the environment and the file; raise ConfigurationError."""
+    _refuse_unknown_names(os.environ)
+    in_file = _from_file(folder)
+    from_environment = {
+        name for name in Settings.model_fields if os.environ.get(PREFIX + name.upper())
+    }
+    below = {key: value for key, value in in_file.items() if key not in from_environment}
+    try:
+        return Settings(**{**below, **typed})
+    except ValidationError as error:
+        raise _explained(error, typed=typed, in_file=below) from error
+
+
+def target(function: str) -> Target:
+    """Take FUNCTION apart: a name or an ARN, alone or with a qualifier."""
+    if not function:
+        raise ConfigurationError(
+            "no function is named",
+            fix=f"give its name or ARN as the first argument, or set {PREFIX}FUNCTION",
+        )
+    if function.startswith("arn:"):
+        match = ARN.fullmatch(function)
+        if match is None:
+            raise ConfigurationError(
+                f"not the ARN of a Lambda function: got {function!r}",
+                fix="expected arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]",
+            )
+        return Target(match["name"], _qualifier(match["qualifier"]), match["region"])
+    name, _, qualifier = function.partition(":")
+    if not NAME.fullmatch(name) or (":" in function and not qualifier):
+        raise ConfigurationError(
+            f"not a function name: got {function!r}",
+            fix="expected NAME, NAME:QUALIFIER or an ARN; quote '$LATEST' in a shell",
+        )
+    return Target(name, _qualifier(qualifier or None), None)
+
+
+def alias_of(settings: Settings, target: Target) -> str:
+    """Return the alias that `check` and `rollback` move; refuse what is none."""
+    alias = target.qualifier or settings.alias
+    if alias == LATEST or alias.isdigit():
+        raise ConfigurationError(
+            f"{alias!r} is no alias, so it cannot be moved",
+            cause="an alias is a name; $LATEST and version numbers are not",
+            fix="name an alias, e.g. live; to judge one route as it is, use `deployguard verify`",
+        )
+    return alias
+
+
+def _qualifier(text: str | None) -> str | None:
+    if text is not None and not QUALIFIER.fullmatch(text):
+        raise ConfigurationError(
+            f"not a qualifier: got {text!r}", fix="expected $LATEST, an alias or a version number"
+        )
+    return text
+
+
+def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigurationError(
+                f"unknown environment variable {name}", fix=_did_you_mean(name, known)
+            )
+
+
+def _from_file(folder: Path) -> dict[str, Any]:
+    for name, table in FILES.items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{name} cannot be read: {error}") from error
+        for key in table:
+            document = document.get(key, {}) if isinstance(document, dict) else {}
+        if not isinstance(document, dict):
+            raise ConfigurationError(f"{name}: {'.'.join(table)} must be a table")
+        if document:
+            return _known_keys(document, name)
+    return {}
+
+
+def _known_keys(document: Mapping[str, Any], file: str) -> dict[str, Any]:
+    settings = {key.replace("-", "_"): value for key, value in document.items()}
+    for key in document:
+        if key.replace("-", "_") not in Settings.model_fields:
+            raise ConfigurationError(
+                f"{file}: unknown key {key!r}", fix=_did_you_mean(key, Settings.model_fields)
+            )
+    return settings
+
+
+def _did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else "remove it; `--help` lists the settings"
+
+
+def _explained(
+    error: ValidationError, *, typed: Mapping[str, Any], in_file: Mapping[str, Any]
+) -> ConfigurationError:
+    details = error.errors(include_url=False, include_context=False)[0]
+    name = str(details["loc"][0])
+    if name in typed:
+        where = f"--{name.replace('_', '-')}"
+    elif name in in_file:
+        where = f"deployguard.toml: {name}"
+    else:
+        where = PREFIX + name.upper()
+    message = details["msg"].removeprefix("Value error, ")
+    got = typed.get(name, in_file.get(name, os.environ.get(PREFIX + name.upper())))
+    return ConfigurationError(f"{where}: {message} (got {got!r})")

@@ -1,0 +1,225 @@
+"""The first chapter: what AWS shows now, once no update is in progress, and what was shipped."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import tenacity
+
+from deployguard import plan, stamp
+from deployguard.aws import functions, images
+from deployguard.config import Settings
+from deployguard.errors import AccessDenied, DeployguardError, NotFound, OutOfTime
+from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
+from deployguard.run import Run
+
+T = TypeVar("T")
+RECENT_VERSIONS = 5
+
+
+def live(run: Run, settings: Settings, name: str, *, alias: str) -> plan.Live:
+    """Read what is live and what was shipped; wait out an update that is in progress."""
+    latest = settled(run, name)
+    with ThreadPoolExecutor(2) as pool:
+        aliased = pool.submit(_behind_alias, run, name, alias)
+        published = pool.submit(functions.versions, run.session, name)
+        image = shipped(run, settings, latest)
+        run.record.before, behind = aliased.result()
+        versions = tuple(published.result())
+    return plan.Live(latest, run.record.before, behind, image, run.expected, versions)
+
+
+def settled(run: Run, name: str) -> Function:
+    """Return `$LATEST` once it is active and no update of it is in progress."""
+
+    def is_changing(function: Function) -> bool:
+        changing = "Pending" in function.state or function.update_status == "InProgress"
+        if changing:
+            run.say(f"{name}: state {function.state}, update {function.update_status}; waiting")
+        return changing
+
+    latest = _poll(
+        run,
+        lambda: functions.function(run.session, name),
+        unless=is_changing,
+        otherwise=lambda: OutOfTime(
+            f"DG106: {name} is still being updated after {run.timeout_s:.0f} s",
+            cause="AWS is applying the new image; the old code serves meanwhile",
+            fix="check again, or give a longer --timeout",
+        ),
+    )
+    run.record.function = latest
+    return latest
+
+
+def shipped(run: Run, settings: Settings, runs: Function) -> Image | None:
+    """Resolve the shipped image once, to a digest, and tie it to a build id.
+
+    It is the image of `runs` unless the settings name another; without access to the registry
+    the pipeline's stamp file has to do.
+    """
+    plan.refuse_unsafe(runs)
+    uri = settings.image or runs.image_uri or ""
+    pipeline = stamp.read(Path(settings.stamp)) if settings.stamp else None
+    try:
+        image = images.image(run.session, uri)
+    except AccessDenied as denied:
+        digest = images.parse(uri).digest if settings.image else runs.digest
+        if digest is None:
+            raise
+        run.say(f"{denied.happened}; the link from stamp to digest is the pipeline's word")
+        run.record.expected = plan.expected(digest, labels=None, pipeline=pipeline)
+        return None
+    run.record.expected = plan.expected(image.digest, labels=image.stamp, pipeline=pipeline)
+    return image
+
+
+def existing_alias(run: Run, name: str, alias: str) -> Alias:
+    """Read an alias that has to exist."""
+    found = functions.alias(run.session, name, alias)
+    if found is None:
+        raise _no_alias(name, alias)
+    run.record.before = found
+    return found
+
+
+def version(run: Run, name: str, number: str) -> Function:
+    """Read a published version once it can be invoked: AWS may still be preparing it."""
+    return _poll(
+        run,
+        lambda: functions.function(run.session, name, qualifier=number),
+        unless=lambda version: version.state == "Pending",
+        otherwise=lambda: OutOfTime(
+            f"DG106: version {number} of {name} is still Pending after {run.timeout_s:.0f} s",
+            cause="AWS is preparing its image",
+            fix="check again, or give a longer --timeout",
+        ),
+    )
+
+
+def routes(run: Run, name: str, qualifiers: Iterable[str]) -> tuple[Route, ...]:
+    """Read what each qualifier serves now."""
+    return tuple(
+        Route(f"callers of {qualifier}", qualifier, _serves(run, name, qualifier))
+        for qualifier in dict.fromkeys(qualifiers)
+    )
+
+
+def digests(
+    run: Run, name: str, routes: Iterable[Route], *, known: Mapping[str, str]
+) -> dict[str, str]:
+    """Add the digest of each version on the routes that is not known yet."""
+    found = dict(known)
+    for number in (version for route in routes for version in route.versions):
+        if number not in found:
+            found[number] = version(run, name, number).digest or ""
+    return found
+
+
+def known_digests(live: plan.Live) -> dict[str, str]:
+    """Return the digest of the version that served before, if there was one."""
+    behind = live.behind_alias
+    return {behind.version: behind.digest or ""} if behind is not None else {}
+
+
+def changes_since(
+    run: Run, name: str, routes: Iterable[Route], *, digests: Mapping[str, str]
+) -> str:
+    """Say what somebody changed on the routes since they were read, or nothing."""
+    for route in routes:
+        serves = _serves(run, name, route.qualifier)
+        if serves != route.versions:
+            return f"{route.qualifier} now serves {_shares(serves)}"
+        if LATEST in route.versions:
+            latest = functions.function(run.session, name)
+            if (latest.digest, latest.update_status) != (digests[LATEST], "Successful"):
+                return f"{LATEST} now holds {latest.digest} ({latest.update_status})"
+    return ""
+
+
+def builds(run: Run, name: str) -> dict[str, str]:
+    """Name the builds of recent versions, so that a finding can say whose an old one is."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(DeployguardError):  # a name is a courtesy, not evidence
+        for number in functions.versions(run.session, name)[:RECENT_VERSIONS]:
+            with contextlib.suppress(DeployguardError):  # an old image may be gone
+                version = functions.function(run.session, name, qualifier=number)
+                made = images.image(run.session, version.image_uri or "").stamp
+                if made is not None:
+                    found.setdefault(made.build_id, f"version {number}{_origin(made)}")
+    return found
+
+
+def _origin(made: Stamp) -> str:
+    built = f", built {made.created}" if made.created else ""
+    commit = f", commit {made.revision[:8]}" if made.revision else ""
+    return built + commit
+
+
+def provisioned_ready(run: Run, name: str, qualifier: str) -> str:
+    """Wait for provisioned concurrency; return why it is not ready, or nothing."""
+    found = _poll(
+        run,
+        lambda: functions.provisioned(run.session, name, qualifier),
+        unless=lambda config: config is not None and config.status == "IN_PROGRESS",
+        otherwise=None,
+    )
+    if found is None or found.status == "READY":
+        return ""
+    reason = f" ({found.reason})" if found.reason else ""
+    return f"{found.status}, {found.available} of {found.requested} available{reason}"
+
+
+def _serves(run: Run, name: str, qualifier: str) -> dict[str, float]:
+    if qualifier == LATEST or qualifier.isdigit():
+        return {qualifier: 1.0}
+    alias = functions.alias(run.session, name, qualifier)
+    if alias is None:
+        raise _no_alias(name, qualifier)
+    return alias.versions
+
+
+def _shares(serves: Mapping[str, float]) -> str:
+    return ", ".join(f"version {version} to {share:.0%}" for version, share in serves.items())
+
+
+def _no_alias(name: str, alias: str) -> NotFound:
+    return NotFound(
+        f"{name} has no alias {alias}",
+        cause="it was never created, or the name is misspelt",
+        fix=f"name an existing qualifier, e.g. '{name}:{LATEST}'",
+    )
+
+
+def _behind_alias(run: Run, name: str, alias_name: str) -> tuple[Alias | None, Function | None]:
+    alias = functions.alias(run.session, name, alias_name)
+    if alias is None or alias.version == LATEST:
+        return alias, None
+    return alias, functions.function(run.session, name, qualifier=alias.version)
+
+
+def _poll(
+    run: Run,
+    read: Callable[[], T],
+    *,
+    unless: Callable[[T], bool],
+    otherwise: Callable[[], OutOfTime] | None,
+) -> T:
+    """Read again, with growing pauses, while `unless` holds; at the deadline raise, or give up."""
+
+    def at_the_deadline(attempts: tenacity.RetryCallState) -> T:
+        if otherwise is not None:
+            raise otherwise()
+        last: T = attempts.outcome.result()  # type: ignore[union-attr]
+        return last
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_result(unless),
+        wait=tenacity.wait_exponential(multiplier=0.1, exp_base=1.5, max=2),
+        stop=tenacity.stop_after_delay(max(run.left, 0.0)),
+        retry_error_callback=at_the_deadline,
+    )(read)

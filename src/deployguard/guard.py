@@ -1,0 +1,165 @@
+"""The story: what check, verify and rollback do, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from deployguard import discover, judge, plan, probe, publish, shift
+from deployguard.config import Settings, Target, alias_of
+from deployguard.model import LATEST, Evidence, Policy, Route, Ruling, Verdict
+from deployguard.report import history
+from deployguard.run import Run
+
+THE_DEPLOY = "the deploy step"
+BEFORE_TRAFFIC = "deployguard, before traffic"
+
+
+def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
+    """Settle, publish, probe the version, move the alias, probe the containers, judge.
+
+    Returns the planned steps, and takes none, where only the plan is asked for.
+    """
+    alias = run.record.alias = alias_of(settings, target)
+    live = discover.live(run, settings, target.name, alias=alias)
+    evidence = _evidence(
+        run,
+        settings,
+        routes=[Route(THE_DEPLOY, LATEST, {LATEST: 1.0})],
+        digests={LATEST: live.latest.digest or ""},
+    )
+    if _rule(run, _superseded_before(live, evidence)).decided:
+        return None
+    planned = plan.check(live, alias=alias)
+    others = discover.routes(run, target.name, (q for q in settings.also if q != alias))
+    discover.digests(run, target.name, others, known=evidence.digests)  # refused now, or not at all
+    if settings.dry_run:
+        return planned.steps(live, also=settings.also, on_stale=settings.on_stale)
+    if planned.way_back is None:
+        run.say(f"alias {alias} does not exist yet: there is no version to go back to")
+    version = planned.version or publish.version(run, live).version
+    gate = Route(BEFORE_TRAFFIC, version, {version: 1.0})
+    digests = {**evidence.digests, **discover.known_digests(live), version: live.expected.digest}
+    evidence = _probe(run, replace(evidence, routes=(gate,), digests=digests))
+    if run.record.verdict is not Verdict.FRESH:
+        return None
+    if planned.move:
+        _judge_moved(run, settings, target, evidence, alias=alias, version=version)
+    else:
+        run.record.after = version
+        _probe_routes(run, settings, target, evidence, qualifiers=(alias, *settings.also))
+    _name_old_builds(run, target)
+    return None
+
+
+def verify(run: Run, settings: Settings, target: Target) -> None:
+    """Judge the routes as they are; only the canaries reach the function."""
+    qualifier = target.qualifier or settings.alias
+    run.record.alias = None if qualifier == LATEST or qualifier.isdigit() else qualifier
+    latest = discover.settled(run, target.name)
+    discover.shipped(run, settings, latest)
+    evidence = _evidence(run, settings, routes=[], digests={LATEST: latest.digest or ""})
+    _probe_routes(run, settings, target, evidence, qualifiers=(qualifier, *settings.also))
+    _name_old_builds(run, target)
+
+
+def rollback(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
+    """Move the alias to what served before, and show that it serves again.
+
+    Returns the planned steps, and takes none, where only the plan is asked for.
+    """
+    alias = run.record.alias = alias_of(settings, target)
+    discover.settled(run, target.name)
+    before = discover.existing_alias(run, target.name, alias)
+    to = settings.to or history.version_before(Path(settings.report_dir), before)
+    version = discover.version(run, target.name, to)
+    # The pipeline's image and stamp are of what is left: the version itself says what to expect.
+    discover.shipped(run, settings.model_copy(update={"image": None, "stamp": None}), version)
+    if settings.dry_run:
+        return (f"move alias {alias} from {before.version} to {to}", f"probe {alias}")
+    evidence = _evidence(run, settings, routes=[], digests={to: version.digest or ""})
+    with shift.moved(run, target.name, name=alias, before=before, version=to) as move:
+        move.keep()
+        evidence = replace(evidence, changed_at=run.now)
+        _probe_routes(run, settings, target, evidence, qualifiers=(alias,))
+    _name_old_builds(run, target)
+    return None
+
+
+def _evidence(
+    run: Run, settings: Settings, *, routes: Iterable[Route], digests: Mapping[str, str]
+) -> Evidence:
+    plan.refuse_long_hold(run.function, hold_ms=settings.hold_ms)
+    policy = Policy(
+        min_containers=settings.min_containers,
+        max_probes=settings.max_probes,
+        hold_ms=settings.hold_ms,
+        grace_s=settings.grace,
+    )
+    return Evidence(
+        expected=run.expected,
+        policy=policy,
+        mode=run.function.mode,
+        routes=tuple(routes),
+        digests=digests,
+        updated=run.function.modified,
+    )
+
+
+def _superseded_before(live: plan.Live, evidence: Evidence) -> Evidence:
+    """Note that callers have the expected image already, and somebody's next one is on its way."""
+    behind = live.behind_alias
+    has_moved_on = live.latest.digest != live.expected.digest
+    if has_moved_on and behind is not None and behind.digest == live.expected.digest:
+        return replace(evidence, superseded=f"$LATEST was updated to {live.latest.digest}")
+    return evidence
+
+
+def _judge_moved(
+    run: Run, settings: Settings, target: Target, evidence: Evidence, *, alias: str, version: str
+) -> None:
+    """Move the alias, judge its containers, and let the move stand only on FRESH or on request."""
+    before = run.record.before
+    with shift.moved(run, target.name, name=alias, before=before, version=version) as move:
+        unready = discover.provisioned_ready(run, target.name, alias) if before else ""
+        evidence = replace(evidence, unready=unready, changed_at=run.now)
+        _probe_routes(run, settings, target, evidence, qualifiers=(alias, *settings.also))
+        if run.record.verdict is Verdict.FRESH or settings.on_stale == "fail":
+            move.keep()
+
+
+def _probe_routes(
+    run: Run,
+    settings: Settings,
+    target: Target,
+    evidence: Evidence,
+    *,
+    qualifiers: tuple[str, ...],
+) -> None:
+    """Probe what each qualifier serves, and make sure afterwards that it still serves it."""
+    routes = discover.routes(run, target.name, qualifiers)
+    digests = discover.digests(run, target.name, routes, known=evidence.digests)
+    evidence = replace(evidence, routes=(*evidence.routes, *routes), digests=digests)
+    evidence = _probe(run, evidence)
+    superseded = discover.changes_since(run, target.name, routes, digests=digests)
+    _rule(run, replace(evidence, superseded=superseded))
+
+
+def _name_old_builds(run: Run, target: Target) -> None:
+    """Look up whose the old builds are; it takes a while, so an alias is put back first."""
+    evidence = run.record.evidence
+    if evidence is not None and run.record.verdict is Verdict.STALE:
+        _rule(run, replace(evidence, builds=discover.builds(run, target.name)))
+
+
+def _probe(run: Run, evidence: Evidence) -> Evidence:
+    evidence = probe.until_ruled(run, evidence)
+    _rule(run, evidence)
+    return evidence
+
+
+def _rule(run: Run, evidence: Evidence) -> Ruling:
+    run.record.evidence = evidence
+    run.record.ruling = judge.ruling(evidence)
+    return run.record.ruling

@@ -1,0 +1,159 @@
+"""Probe routes in overlapping bursts until the evidence decides, or time or probes run out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from deployguard import breadcrumb, burst, judge
+from deployguard.aws import canaries, functions, metrics
+from deployguard.breadcrumb import NotABreadcrumb
+from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling, State
+from deployguard.run import Run
+
+SHARE = 0.5  # of the concurrency that is free; the rest is left to real traffic
+FEW = 50  # probes at once that no account misses; AWS keeps 100 unreserved
+ANSWER_MARGIN_S = 10.0
+
+
+def until_ruled(run: Run, evidence: Evidence) -> Evidence:
+    """Burst, judge, and burst again; return all evidence."""
+    ceiling = free = _free(run, evidence)
+    while True:
+        ruling = judge.ruling(evidence)
+        spent = sum(len(each.probes) for each in evidence.rounds)
+        budget = evidence.policy.max_probes - spent
+        if ruling.decided or budget <= 0:
+            return evidence
+        open_ones = [ruled for ruled in ruling.routes if not ruled.decided]
+        run.wait_until(min(ruled.resume_at for ruled in open_ones))
+        if run.left <= 0:
+            return evidence
+        due = [ruled for ruled in open_ones if ruled.resume_at <= run.now]
+        sizes = _sizes(evidence, due, ceiling=min(budget, ceiling))
+        number = len(evidence.rounds) + 1
+        fired = _round(run, sizes, number=number, hold_ms=evidence.policy.hold_ms)
+        _tell(run, evidence, fired)
+        throttled = any(probe.answer is Answer.THROTTLED for probe in fired.probes)
+        ceiling = max(1, sum(sizes.values()) // 2) if throttled else min(free, ceiling * 2)
+        evidence = replace(evidence, rounds=(*evidence.rounds, fired))
+
+
+def _sizes(evidence: Evidence, due: Sequence[RouteRuling], *, ceiling: int) -> dict[str, int]:
+    sizes = {
+        ruled.route.qualifier: judge.next_size(evidence, ruled.route, ceiling=ceiling)
+        for ruled in due
+    }
+    over = sum(sizes.values()) - max(ceiling, len(sizes))
+    if over > 0:
+        largest = max(sizes, key=lambda qualifier: sizes[qualifier])
+        sizes[largest] = max(1, sizes[largest] - over)
+    return sizes
+
+
+def _free(run: Run, evidence: Evidence) -> int:
+    """Return how many containers probes may hold at once without crowding out real traffic."""
+    limit = run.function.reserved_concurrency
+    if all(route.is_fixed for route in evidence.routes):
+        return FEW if limit is None else max(1, int(limit * SHARE))
+    if limit is None:
+        limit = functions.unreserved_concurrency(run.session)
+    if limit is None:
+        return evidence.policy.max_probes
+    in_use = metrics.concurrency_in_use(run.session, run.function.name)
+    return max(1, int((limit - in_use) * SHARE))
+
+
+def _round(run: Run, sizes: Mapping[str, int], *, number: int, hold_ms: int) -> Round:
+    wanted = [
+        (qualifier, secrets.token_hex(16), hold_ms)
+        for qualifier, size in sizes.items()
+        for _ in range(size)
+    ]
+    requests = canaries.requests(run.session, run.function.name, wanted)
+    started = run.now
+    deadline_s = max(1.0, min(run.left, run.function.timeout_s + ANSWER_MARGIN_S))
+    fired = run.lines(requests[0].url).fire(
+        requests, deadline_s=deadline_s, max_body=breadcrumb.SIZE_CAP
+    )
+    probes = tuple(
+        _probe(run, qualifier, nonce, reply, started=started)
+        for (qualifier, nonce, _), reply in zip(wanted, fired.replies, strict=True)
+    )
+    return Round(
+        number=number,
+        started=started,
+        connect_s=fired.connect_s,
+        ramp_s=fired.ramp_s,
+        peak_overlap=fired.peak_in_flight,
+        probes=probes,
+    )
+
+
+def _probe(run: Run, qualifier: str, nonce: str, reply: burst.Reply, *, started: float) -> Probe:
+    """Read one reply; whatever is not a breadcrumb says what it is instead."""
+    answered = None if reply.answered is None else reply.answered - run.began
+    probe = Probe(
+        qualifier=qualifier,
+        sent=started if reply.sent is None else reply.sent - run.began,
+        answered=answered,
+        answer=Answer.REFUSED if reply.sent is None else Answer.UNKNOWN,
+        nonce=nonce,
+        executed_version=reply.headers.get("x-amz-executed-version"),
+        detail=reply.error,
+    )
+    if reply.status is None or reply.answered is None:
+        return probe
+    if reply.status != 200:
+        return replace(probe, answer=_refusal(reply), detail=_error_type(reply))
+    if "x-amz-function-error" in reply.headers:
+        return replace(probe, answer=Answer.FUNCTION_ERROR, detail=_function_error(reply.body))
+    try:
+        crumb = breadcrumb.parse(reply.body, nonce=nonce)
+    except NotABreadcrumb as reason:
+        return replace(probe, answer=Answer.NO_BREADCRUMB, detail=reply.error or str(reason))
+    return replace(probe, answer=Answer.BREADCRUMB, breadcrumb=crumb)
+
+
+def _refusal(reply: burst.Reply) -> Answer:
+    if reply.status == 429:
+        return Answer.THROTTLED
+    if reply.status in (401, 403):
+        return Answer.DENIED
+    return Answer.UNKNOWN if (reply.status or 0) >= 500 else Answer.REFUSED
+
+
+def _error_type(reply: burst.Reply) -> str:
+    code = reply.headers.get("x-amzn-errortype", "").split(":")[0]
+    reason = _member(reply.body, "Reason")
+    return " ".join(part for part in (f"HTTP {reply.status}", code, reason) if part)[:200]
+
+
+def _function_error(body: bytes) -> str:
+    """Name the error; its message only where Lambda wrote it: a handler's may hold secrets."""
+    kind = _member(body, "errorType")
+    is_lambdas = kind.startswith(("Runtime.", "Sandbox.", "Extension."))
+    message = _member(body, "errorMessage") if is_lambdas else ""
+    return ": ".join(part for part in (kind, message) if part)[:200] or "the function failed"
+
+
+def _member(body: bytes, key: str) -> str:
+    """Return a short text member of a foreign JSON object, or nothing."""
+    try:
+        document = json.loads(body[: breadcrumb.SIZE_CAP])
+    except (ValueError, RecursionError):
+        return ""
+    value = document.get(key) if isinstance(document, dict) else None
+    return "".join(c for c in value[:200] if c.isprintable()) if isinstance(value, str) else ""
+
+
+def _tell(run: Run, evidence: Evidence, fired: Round) -> None:
+    states = [judge.state(evidence, probe) for probe in fired.probes]
+    qualifiers = ", ".join(dict.fromkeys(probe.qualifier for probe in fired.probes))
+    counts = ", ".join(f"{states.count(state)} {state}" for state in State if states.count(state))
+    run.say(
+        f"round {fired.number} on {qualifiers}: {len(fired.probes)} probes, "
+        f"{fired.peak_overlap} in flight at once: {counts}"
+    )

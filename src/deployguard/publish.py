@@ -1,0 +1,65 @@
+"""Publish what was settled, and only that: the digest and the revision are preconditions."""
+
+from __future__ import annotations
+
+from deployguard import discover, plan
+from deployguard.aws import functions
+from deployguard.errors import AwsFailure, Superseded
+from deployguard.model import Function
+from deployguard.run import Run
+
+ATTEMPTS = 4
+MOVED_BY_ITSELF = "PreconditionFailedException"  # RevisionId also moves when a state settles
+IN_PROGRESS = "ResourceConflictException"
+OTHER_CODE = "InvalidParameterValueException"
+
+
+def version(run: Run, live: plan.Live) -> Function:
+    """Publish the expected image as a version, or get the one that AWS has already.
+
+    A lost answer is safe to ask again: publishing what is published returns that version.
+    """
+    latest = live.latest
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            published = _publish(run, latest)
+        except AwsFailure as failure:
+            is_passing = failure.maybe_applied or failure.code in (MOVED_BY_ITSELF, IN_PROGRESS)
+            if attempt == ATTEMPTS or not (is_passing or failure.code == OTHER_CODE):
+                raise
+            latest = _still_ours(run, live)
+            continue
+        run.record.published = published.version
+        run.record.deduplicated = published.version in live.versions
+        note = " (published before; nothing changed since)" if run.record.deduplicated else ""
+        run.say(f"published version {published.version}{note}")
+        if published.state == "Pending":
+            return discover.version(run, latest.name, published.version)
+        return published
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _publish(run: Run, latest: Function) -> Function:
+    digest = latest.digest or ""
+    published: Function = run.change(
+        "PublishVersion",
+        lambda: functions.publish(
+            run.session, latest.name, digest=digest, revision=latest.revision
+        ),
+        before={},
+        after={"digest": digest},
+    )
+    return published
+
+
+def _still_ours(run: Run, live: plan.Live) -> Function:
+    """Return `$LATEST` again; raise Superseded where somebody put other code there."""
+    latest = discover.settled(run, live.latest.name)
+    if latest.digest != live.expected.digest:
+        raise Superseded(
+            f"{latest.name} was updated to {latest.digest} while this run was publishing "
+            f"{live.expected.digest}",
+            cause="another deploy of this function runs at the same time",
+            fix="check that deploy instead; serialise deploys of one function",
+        )
+    return latest

@@ -1,0 +1,259 @@
+"""The report as a JSON document, and back: the evidence in it replays to the same verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from deployguard import coverage, judge
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.model import (
+    LATEST,
+    Claim,
+    Coverage,
+    Evidence,
+    Finding,
+    Probe,
+    Round,
+    RouteRuling,
+    Ruling,
+    State,
+)
+from deployguard.report import contradiction
+from deployguard.run import EXIT_CODES, Record
+
+SCHEMA = "deployguard/report/v1"
+STRENGTH = (Claim.NONE, Claim.SAMPLED, Claim.EXHAUSTIVE, Claim.BY_CONSTRUCTION)
+EVIDENCE = TypeAdapter(Evidence)
+UNJUDGED = ("ERROR", "INCONCLUSIVE", "SUPERSEDED")  # what a run can end with and have no evidence
+
+
+def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
+    """Return the document of a run, however it ended."""
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "deployguard", "version": tool},
+        "command": record.command,
+        "verdict": record.verdict.value,
+        "exit_code": record.exit_code,
+        "started": record.started.isoformat(timespec="milliseconds"),
+        "seconds": round(seconds, 3),
+        "error": _error(record.error),
+        "functions": [_function(record)] if record.function is not None else [],
+    }
+
+
+def evidence_of(document: Mapping[str, Any]) -> Evidence | None:
+    """Read back what a document's verdict rests on; None where nothing was judged."""
+    try:
+        items = [item for function in document["functions"] for item in function["evidence"]]
+        found = [EVIDENCE.validate_python(item) for item in items]
+    except (ValidationError, KeyError, TypeError) as error:
+        raise _not_replayable(type(error).__name__) from error
+    contradictions = [text for evidence in found for text in contradiction.all_in(evidence)]
+    if len(document["functions"]) > 1 or len(found) > 1:
+        contradictions.append("it holds more than one run")
+    if contradictions:
+        raise _not_replayable(contradictions[0])
+    return found[0] if found else None
+
+
+def _not_replayable(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        "the report holds no evidence that can be replayed",
+        cause=f"{why}: it was edited, or written by another version",
+        fix="give the report.json of a check, verify or rollback",
+    )
+
+
+def _error(error: DeployguardError | Interrupted | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {
+        "kind": type(error).__name__,
+        "happened": error.happened,
+        "cause": error.cause,
+        "fix": error.fix,
+    }
+
+
+def _function(record: Record) -> dict[str, Any]:
+    assert record.function is not None
+    evidence, ruling, expected = record.evidence, record.ruling, record.expected
+    return {
+        "function": record.function.arn,
+        "alias": record.alias,
+        "verdict": record.verdict.value,
+        "expected": {
+            "digest": expected.digest if expected else None,
+            "build_id": expected.build_id if expected else None,
+            "link": expected.link.value if expected else "none",
+        },
+        "version": {
+            "before": record.before.version if record.before else None,
+            "published": record.published,
+            "after": record.after,
+            "deduplicated": record.deduplicated,
+        },
+        "changes": [asdict(change) for change in record.changes],
+        **_judged(evidence, None if isinstance(record.error, Interrupted) else ruling),
+    }
+
+
+def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
+    """Return the members that follow from the evidence alone."""
+    if evidence is None:
+        nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
+        return {**nothing, "findings": [], "rounds": [], "evidence": []}
+    rulings = ruling.routes if ruling else ()
+    return {
+        "routes": [_route(ruled, evidence) for ruled in rulings],
+        "coverage": _coverage([ruled.coverage for ruled in rulings]),
+        "containers": containers(evidence),
+        "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
+        "rounds": [_round(evidence, each) for each in evidence.rounds],
+        "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
+    }
+
+
+def _route(ruled: RouteRuling, evidence: Evidence) -> dict[str, Any]:
+    main = max(ruled.route.versions, key=lambda version: ruled.route.versions[version])
+    return {
+        "caller": ruled.route.caller,
+        "qualifier": ruled.route.qualifier,
+        "versions": dict(ruled.route.versions),
+        "digest": evidence.digests.get(main),
+        "verdict": ruled.verdict.value,
+        "coverage": _coverage([ruled.coverage]),
+    }
+
+
+def _coverage(coverages: Iterable[Coverage]) -> dict[str, Any]:
+    """Sum up several routes: the weakest claim, and every assumption."""
+    found = list(coverages)
+    claims = [each.claim for each in found]
+    bounds = [each.stale_upper_bound for each in found]
+    return {
+        "claim": min(claims, key=STRENGTH.index, default=Claim.NONE).value,
+        "containers": sum(each.containers for each in found),
+        "cold_starts": sum(each.cold_starts for each in found),
+        "rounds": max((each.rounds for each in found), default=0),
+        "probes": sum(each.probes for each in found),
+        "stale_upper_bound": None
+        if not bounds or None in bounds
+        else max(bound for bound in bounds if bound is not None),
+        "assumptions": list(dict.fromkeys(a for each in found for a in each.assumptions)),
+        "shortfalls": list(dict.fromkeys(s for each in found for s in each.shortfalls)),
+    }
+
+
+def containers(evidence: Evidence) -> list[dict[str, Any]]:
+    """List every container that answered, with what it is known to run."""
+    answered = [p for r in evidence.rounds for p in r.probes if p.breadcrumb is not None]
+    crumbs = [probe.breadcrumb for probe in answered if probe.breadcrumb is not None]
+    by_container: dict[str, list[Probe]] = {}
+    for probe, identity in zip(answered, coverage.identities(crumbs), strict=True):
+        by_container.setdefault(identity, []).append(probe)
+    return [_container(evidence, identity, probes) for identity, probes in by_container.items()]
+
+
+def _container(evidence: Evidence, identity: str, probes: list[Probe]) -> dict[str, Any]:
+    last = probes[-1]
+    crumb = last.breadcrumb
+    assert crumb is not None
+    states = [judge.state(evidence, probe) for probe in probes]
+    version = last.executed_version or ""
+    found = next((s for s in (State.STALE, State.UNKNOWN) if s in states), State.FRESH)
+    return {
+        "container": identity,
+        "build_id": crumb.stamp.build_id if crumb.stamp else None,
+        "digest": _digest(evidence, version, found),
+        "born": datetime.fromtimestamp(crumb.born, UTC).isoformat(timespec="milliseconds"),
+        "version": version,
+        "log_stream": crumb.log_stream,
+        "probes": len(probes),
+        "state": found.value,
+    }
+
+
+def _digest(evidence: Evidence, version: str, found: State) -> str | None:
+    """Return a container's digest where it is known: a stale one of $LATEST could be of any."""
+    if version == LATEST and found is not State.FRESH:
+        return None
+    return evidence.digests.get(version)
+
+
+def _round(evidence: Evidence, each: Round) -> dict[str, Any]:
+    states = [judge.state(evidence, probe).value for probe in each.probes]
+    return {
+        "number": each.number,
+        "started": each.started,
+        "connect_s": each.connect_s,
+        "ramp_s": each.ramp_s,
+        "peak_overlap": each.peak_overlap,
+        "probes": len(each.probes),
+        "states": {state: states.count(state) for state in sorted(set(states))},
+        "qualifiers": list(dict.fromkeys(probe.qualifier for probe in each.probes)),
+    }
+
+
+def findings(document: Mapping[str, Any]) -> list[Finding]:
+    """Return the findings of every function in a document, and first what ended the run."""
+    error = document["error"]
+    ended = (
+        [
+            Finding(
+                "deployguard",
+                document["verdict"],
+                error["happened"],
+                "",
+                error["cause"],
+                error["fix"],
+                "",
+            )
+        ]
+        if error
+        else []
+    )
+    found = [Finding(**item) for each in document["functions"] for item in each["findings"]]
+    return [*ended, *found]
+
+
+def outputs(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the few values that later steps of a pipeline use; none holds an account id."""
+    expected: dict[str, Any] = next((each["expected"] for each in document["functions"]), {})
+    version: dict[str, Any] = next((each["version"] for each in document["functions"]), {})
+    return {
+        "verdict": document["verdict"],
+        "exit-code": str(document["exit_code"]),
+        "image-digest": expected.get("digest") or "",
+        "build-id": expected.get("build_id") or "",
+        "version": version.get("after") or version.get("before") or "",
+    }
+
+
+def replay(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Judge a document's evidence again; the verdict may differ from the one that it claims."""
+    evidence = evidence_of(document)
+    if evidence is None or document.get("error") is not None:
+        if document.get("verdict") not in UNJUDGED or document.get("exit_code") in (0, 10):
+            raise _not_replayable("it claims a verdict that nothing supports")
+        return {**document, "command": "report"}
+    ruling = judge.ruling(evidence)
+    exit_code = EXIT_CODES.get(ruling.verdict, 1)
+    function = {
+        **document["functions"][0],
+        "verdict": ruling.verdict.value,
+        **_judged(evidence, ruling),
+    }
+    return {
+        **document,
+        "command": "report",
+        "verdict": ruling.verdict.value,
+        "exit_code": exit_code,
+        "functions": [function],
+    }

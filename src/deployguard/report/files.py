@@ -1,0 +1,86 @@
+"""The report on disk: written whole or not at all, never through a symbolic link."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deployguard.errors import ConfigurationError
+
+NAME = "report.json"
+SIZE_CAP = 64 << 20
+READABLE = 0o644  # it holds no secret, and a CI service may collect it as another user
+
+
+def prepare(folder: Path) -> Path:
+    """Make sure, before anything is changed, that a report can be written into `folder`."""
+    if folder.is_symlink() or (folder / NAME).is_symlink():
+        raise ConfigurationError(
+            f"--report-dir {folder} is or holds a symbolic link",
+            cause="what it points to would be overwritten",
+            fix="name a folder of this run's own",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"--report-dir {folder} cannot be written: {error.strerror}",
+            fix="name a folder that this user may write",
+        ) from error
+    return folder
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON text."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def write(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write report.json atomically and return its path."""
+    path = folder / NAME
+    prepare(folder)  # again: it may have gone, or become a link, since the run began
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".report-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(dump(document))
+        Path(temporary).chmod(READABLE)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"it holds {constant}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a report; raise ConfigurationError where it is none."""
+    try:
+        if path.stat().st_size > SIZE_CAP:
+            raise ConfigurationError(f"{path} is larger than {SIZE_CAP} bytes")
+        document = json.loads(path.read_bytes(), parse_constant=_refuse, parse_float=_finite)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read as a report: {error}",
+            fix="give the report.json of a check, verify or rollback",
+        ) from error
+    if not isinstance(document, dict) or document.get("schema") != "deployguard/report/v1":
+        got = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        raise ConfigurationError(
+            f"{path} is no report of this version: got {got!r}, expected 'deployguard/report/v1'"
+        )
+    return document

@@ -1,0 +1,109 @@
+"""The report as a person reads it in a log: verdict first, then why, then what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SHOWN_CONTAINERS = 5
+STATES = ("stale", "unknown", "fresh")
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Return the text of a report."""
+    return "\n".join(_lines(document)) + "\n"
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    for function in document["functions"]:
+        yield from _function(function)
+    error = document["error"]
+    if error is not None:
+        yield f"error: {error['happened']}"
+        for part in ("cause", "fix"):
+            if error[part]:
+                yield f"  {part + ':':<7}{error[part]}"
+        yield ""
+    ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"
+    yield f"{document['verdict']} {ended}"
+
+
+def _function(function: Mapping[str, Any]) -> Iterator[str]:
+    expected = function["expected"]
+    yield f"{function['function']}" + (f" alias {function['alias']}" if function["alias"] else "")
+    yield f"  expected    build {expected['build_id'] or 'unknown'} ({expected['link']} link)"
+    yield f"              {expected['digest'] or 'digest unknown'}"
+    if any(function["version"][moment] for moment in ("before", "published", "after")):
+        yield f"  version     {_version(function['version'])}"
+    for route in function["routes"]:
+        yield from _route(route)
+    yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
+    for change in function["changes"]:
+        yield f"  change      {change['call']} {_after(change['after'])}: {change['result']}"
+    yield ""
+    for finding in function["findings"]:
+        yield from _finding(finding)
+
+
+def _version(version: Mapping[str, Any]) -> str:
+    words = [f"{version['before'] or 'none'} before"]
+    if version["published"]:
+        note = " (published before)" if version["deduplicated"] else ""
+        words.append(f"{version['published']} published{note}")
+    words.append(f"{version['after'] or version['before'] or 'none'} now")
+    return ", ".join(words)
+
+
+def _route(route: Mapping[str, Any]) -> Iterator[str]:
+    serves = " + ".join(
+        version if share == 1 else f"{share:.0%} {version}"
+        for version, share in route["versions"].items()
+    )
+    coverage = route["coverage"]
+    ruled = f"{route['verdict']} ({coverage['claim']})"
+    yield f"  route       {route['qualifier']} -> {serves}: {ruled}"
+    counted = [
+        _count(coverage["probes"], "probe"),
+        _count(coverage["rounds"], "round"),
+        _count(coverage["containers"], "container"),
+    ]
+    if coverage["cold_starts"]:
+        counted.append(_count(coverage["cold_starts"], "cold start"))
+    yield f"              {', '.join(counted)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _containers(containers: list[Mapping[str, Any]], *, is_fresh: bool) -> Iterator[str]:
+    states = Counter(container["state"] for container in containers)
+    if not states:
+        return
+    counted = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+    if is_fresh:
+        others = states.total() - states["fresh"]
+        note = f"; {others} answered only while the change arrived" if others else ""
+        yield f"  containers  {states['fresh']} fresh{note}"
+        return
+    yield f"  containers  {counted}"
+    suspects = [container for container in containers if container["state"] != "fresh"]
+    for container in sorted(suspects, key=lambda c: STATES.index(c["state"]))[:SHOWN_CONTAINERS]:
+        yield (
+            f"              {container['container'][:12]} {container['state']:<8}"
+            f"build {container['build_id'] or 'unknown'}, born {container['born'][:19]}Z"
+        )
+    if len(suspects) > SHOWN_CONTAINERS:
+        yield f"              and {len(suspects) - SHOWN_CONTAINERS} more in report.json"
+
+
+def _after(after: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in after.items() if value)
+
+
+def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{finding['id']} {finding['title']}"
+    for part in ("seen", "expected", "cause", "fix", "help"):
+        yield f"  {part + ':':<10}{finding[part]}"
+    yield ""

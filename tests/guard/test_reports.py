@@ -1,0 +1,129 @@
+"""The report: valid by its schema, replayable offline, free of what must not be in it."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.guard.world import GUARDED, Team
+
+SCHEMA = json.loads(resources.files("deployguard.report").joinpath("schema.json").read_text())
+FORGING = b"""
+import json, helper
+
+def handler(event, context):
+    crumb = helper.breadcrumb(event, context)
+    if crumb is not None:
+        crumb["deployguard"]["log_stream"] = "\\n::error::forged"
+        crumb["deployguard"]["stamp"]["source"] = "::set-output name=verdict::FRESH"
+        raise ValueError("\\n::error title=x::forged\\n##[error]forged\\x1b[2J")
+    return None
+"""
+
+
+def valid(report: Any) -> None:
+    """Assert that a report follows the schema."""
+    jsonschema.validate(report, SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+@pytest.fixture
+def stale(team: Team) -> Team:
+    """Have old containers of $LATEST that stay."""
+    team.ship("b1")
+    team.warm(2)
+    team.lab.set(linger=[{"function": team.name, "count": None, "seconds": None}])
+    team.ship("b2")
+    return team
+
+
+def test_reports_of_every_ending_are_valid(stale: Team) -> None:
+    endings = {
+        0: stale.check(),
+        10: stale.check("--also", "$LATEST"),
+        3: stale.run("check", "nothing"),
+    }
+    for exit_code, finished in endings.items():
+        assert finished.exit_code == exit_code, finished.err
+        valid(finished.report)
+
+
+def test_json_on_stdout_is_the_report_and_nothing_else(stale: Team) -> None:
+    finished = stale.check("--format", "json")
+    assert json.loads(finished.out) == finished.report
+    valid(json.loads(finished.out))
+
+
+@pytest.mark.parametrize("also", [[], ["--also", "$LATEST"]])
+def test_replay_reaches_the_same_verdict_offline(stale: Team, also: list[str]) -> None:
+    finished = stale.check(*also)
+    path = "deployguard-report/report.json"
+    offline = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": ""}
+    replayed = stale.run("report", "--replay", path, "--format", "json", **offline)
+    assert replayed.exit_code == finished.exit_code
+    document = json.loads(replayed.out)
+    valid(document)
+    for member in ("verdict", "routes", "coverage", "findings", "containers"):
+        assert document["functions"][0][member] == finished.function[member]
+
+
+def test_replay_judges_the_evidence_and_not_the_claim(stale: Team) -> None:
+    finished = stale.check("--also", "$LATEST")
+    assert finished.report is not None
+    forged = json.loads(json.dumps(finished.report))
+    forged["verdict"] = forged["functions"][0]["verdict"] = "FRESH"
+    forged["exit_code"] = 0
+    (stale.folder / "forged.json").write_text(json.dumps(forged))
+    replayed = stale.run("report", "--replay", "forged.json", "--format", "json")
+    assert replayed.exit_code == 10
+    assert json.loads(replayed.out)["verdict"] == "STALE"
+
+
+def test_secrets_stay_out_of_every_output(team: Team) -> None:
+    team.ship("b1")
+    team.functions.update_function_configuration(
+        FunctionName=team.name, Environment={"Variables": {"TOKEN": "s3cr3t-value"}}
+    )
+    finished = team.check()
+    assert finished.exit_code == 0
+    secret_key = team.lab.environment["AWS_SECRET_ACCESS_KEY"]
+    everything = finished.out + finished.err + json.dumps(finished.report)
+    assert "s3cr3t-value" not in everything
+    assert secret_key not in everything
+
+
+def test_text_of_the_function_forms_no_workflow_command(team: Team) -> None:
+    team.ship("b1", handler=FORGING)
+    finished = team.check(GITHUB_ACTIONS="true")
+    assert finished.exit_code == 11
+    for line in (finished.out + finished.err).splitlines():
+        if line.lstrip().startswith("::"):
+            assert line.startswith("::error title=DG302")
+        assert "##[" not in line
+        assert "\x1b" not in line
+
+
+def test_github_gets_outputs_annotation_and_summary(stale: Team) -> None:
+    outputs, summary = stale.folder / "outputs", stale.folder / "summary"
+    outputs.touch()
+    summary.touch()
+    github = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(outputs),
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    finished = stale.check("--also", "$LATEST", **github)
+    assert finished.exit_code == 10
+    written = outputs.read_text().splitlines()
+    assert {"STALE", "10", "b2"} <= set(written)
+    assert "DG201" in summary.read_text()
+    assert "::error title=DG201" in finished.err
+
+
+def test_the_handler_of_these_tests_still_answers_its_callers(team: Team) -> None:
+    team.ship("b1", handler=GUARDED)
+    answer = team.functions.invoke(FunctionName=team.name, Payload=b'{"any": "event"}')
+    assert json.loads(answer["Payload"].read()) == {"ok": True}
