@@ -1,0 +1,75 @@
+"""The programs that stand in for GitHub and GitLab, and a copy of this project for them to run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = (Path(sys.executable).parent, ROOT / ".venv" / "npm" / "node_modules" / ".bin")
+PROJECT = (
+    ".github",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+    "action.yml",
+    "pyproject.toml",
+    "requirements",
+    "src",
+    "templates",
+)
+
+
+def need(tool: str) -> str:
+    """Return a program's path; where it is missing, skip the test, but in CI fail it."""
+    path = os.pathsep.join([*map(str, PLACES), os.environ["PATH"]])
+    found = shutil.which(tool, path=path)
+    if found:
+        return found
+    message = f"{tool} is not installed: run `make tools` (and, for rsync, the system's packages)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def copy_project(folder: Path) -> None:
+    """Make a git repository of what a user of the action or the template gets."""
+    folder.mkdir()
+    for name in PROJECT:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    for command in (
+        "init -q -b main",
+        "remote add origin https://gitlab.example/acme/deployguard.git",
+        "config user.email tests@example.com",
+        "config user.name tests",
+        "add -A",
+        "commit -q -m all",
+    ):
+        git(folder, *command.split())
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git with nothing of this machine's own configuration."""
+    environ = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *arguments], cwd=folder, env=environ, check=True)
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment as a CI job starts with: its own home, nothing of ours or AWS's."""
+    home.mkdir()
+    ours = ("DEPLOYGUARD_", "GUARD_", "AWS_", "GITHUB_", "GITLAB_", "CI", "PYTHON", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    # The Python that the test environment was made with: in that one deployguard is not installed.
+    path = [str(Path(sys.base_prefix) / "bin")]
+    path += [part for part in kept["PATH"].split(os.pathsep) if Path(part) != PLACES[0]]
+    return kept | {"HOME": str(home), "PATH": os.pathsep.join(path)}
