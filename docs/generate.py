@@ -1,0 +1,262 @@
+"""Write the generated parts of the documentation: what stands between begin and end markers.
+
+python docs/generate.py            write them anew
+python docs/generate.py --check    write nothing; name each file that is behind, and exit 1
+python docs/generate.py --demo     run the demo as well, and show its output in README.md
+python docs/generate.py --tests    run the tests as well, and show how they ended in README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import samples
+from ruamel.yaml import YAML
+
+from deployguard import ci
+from deployguard.config import PREFIX, Settings
+from deployguard.findings import KINDS
+from deployguard.lab import knobs
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
+FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
+RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
+
+KNOBS = {
+    "routing": "which idle container serves: the most or the least recently used one, a random "
+    "one, or the most recently used one of a partition",
+    "partitions": "pools that do not know of each other, with `routing` `partitioned`",
+    "propagation_s": "how long invocations may still follow an alias to where it was",
+    "propagation_mode": "whether all of them do until then, or fewer and fewer",
+    "update_s": "how long an update of the code or configuration stays in progress",
+    "update_fails": "the reason code with which the next updates fail",
+    "publish_s": "how long a new version stays pending",
+    "linger": "old containers of `$LATEST` that keep serving: "
+    '`[{"function": "greeter", "count": 2, "seconds": 30}]`; null means all, and for ever',
+    "provisioning_s": "how long provisioned concurrency takes to become ready",
+    "virtual": "containers of functions created from now on are no processes: they answer canaries "
+    "inside the lab, by the thousand",
+    "zygote": "containers are forked from a warm interpreter instead of started from nothing: "
+    "several times faster in bursts; the handler, stamp and environment are still read by each, "
+    "but an initialization is shorter than it would be, and all share one hash seed",
+    "cold_start_s": "how much longer a virtual container takes to start",
+    "idle_s": "how long a container stays warm without work; null means for ever",
+    "report_style": "the format of the REPORT line in logs",
+    "log_delay_s": "how long log lines take to appear",
+    "async_retry_s": "the pause before a failed asynchronous event is tried again",
+    "signatures": "whether the signature of an Invoke is checked",
+    "account_concurrency": "how many invocations the account runs at once",
+    "clock_step_s": "how far the lab's clock is ahead of the machine's",
+    "seed": "makes every random choice of the lab repeatable",
+}
+FAULTS = {
+    "operation": "the name of the API operation, such as `UpdateAlias`; `*` is any",
+    "kind": "what happens: " + ", ".join(f"`{kind}`" for kind in knobs.KINDS),
+    "phase": "when: `before` it is applied, `after` it is applied but before the answer, "
+    "after the `reply`",
+    "nth": "the first matching call that it strikes, counted from when the rule was added",
+    "times": "how many calls it strikes; null means every one from then on",
+    "service": "only calls to this service, such as `lambda`",
+    "function": "only calls that name this function",
+    "status": "the HTTP status of the answer, instead of AWS's usual one",
+    "code": "the error code of the answer",
+    "message": "the error message of the answer",
+    "seconds": "how long a `delay` is",
+    "pid": "the process that a `kill` ends with SIGKILL",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Bring every page up to date, or name those that are not."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if behind")
+    for name in RUN:
+        parser.add_argument(f"--{name}", action="store_true", help=f"run the {name} and show it")
+    parsed = parser.parse_args(arguments)
+    skipped = {name for name in RUN if not getattr(parsed, name)}
+    behind = []
+    for page in PAGES:
+        written = page.read_text(encoding="utf-8")
+        wanted = PART.sub(lambda part: _part(part, skipped=skipped), written)
+        if wanted != written:
+            behind.append(page)
+            if not parsed.check:
+                page.write_text(wanted, encoding="utf-8")
+    if not parsed.check:
+        return 0
+    for page in behind:
+        sys.stdout.write(f"{page.relative_to(ROOT)} is behind: run `make docs`\n")
+    return 1 if behind else 0
+
+
+def _part(part: re.Match[str], *, skipped: set[str]) -> str:
+    name = part["name"]
+    return part[0] if name in skipped else f"{part[1]}{PARTS[name]()}{part[3]}"
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+    head, *body = rows
+    return line(head) + line(("---",) * len(head)) + "".join(map(line, body))
+
+
+# Runs
+
+
+def demo() -> str:
+    """Return what the demo prints."""
+    return f"```console\n$ make demo\n{_output('deployguard', 'lab', 'demo')}```\n"
+
+
+def tests() -> str:
+    """Return how the tests ended."""
+    closing = _output("pytest", "-n", "auto", "--dist", "loadfile").splitlines()[-1]
+    return f"```console\n$ make test\n{closing}\n```\n"
+
+
+def _output(*module: str) -> str:
+    command = [sys.executable, "-m", *module]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+    if run.returncode != 0:
+        sys.exit(f"{run.stdout}\n{' '.join(module)} ended with exit code {run.returncode}")
+    return run.stdout
+
+
+# Settings
+
+
+def settings() -> str:
+    """Return a table of the options of each command."""
+    return "\n".join(_command(name) for name in ("check", "verify", "rollback", "stamp", "report"))
+
+
+def _command(command: str) -> str:
+    rows = [
+        _setting(name, field)
+        for name, field in Settings.model_fields.items()
+        if command in field.json_schema_extra["commands"]  # type: ignore[index,operator]
+    ]
+    head = ("flag", "environment", "key", "default", "meaning")
+    return f"### {command}\n\n{_table(head, *rows)}"
+
+
+def _setting(name: str, field: Any) -> tuple[str, ...]:
+    hyphened = name.replace("_", "-")
+    flag = field.json_schema_extra["flag"] or f"--{hyphened}"
+    if name == "function":
+        flag = "FUNCTION"
+    elif field.annotation is bool:
+        flag = f"--{hyphened}, --no-{hyphened}"
+    elsewhere = ("", "") if name in FLAG_ONLY else (f"`{PREFIX}{name.upper()}`", f"`{hyphened}`")
+    return (
+        f"`{flag}`",
+        *elsewhere,
+        _default(field.default),
+        field.description + _allowed(field),
+    )
+
+
+def _default(value: Any) -> str:
+    if value in (None, "", ()):
+        return ""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _allowed(field: Any) -> str:
+    if get_origin(field.annotation) is Literal:
+        return f"; {' or '.join(f'`{choice}`' for choice in get_args(field.annotation))}"
+    limits = {type(limit).__name__: limit for limit in field.metadata}
+    if "Le" not in limits:
+        return ""
+    lowest = f"{limits['Ge'].ge} to" if "Ge" in limits else f"more than {limits['Gt'].gt}, up to"
+    return f"; {lowest} {limits['Le'].le}"
+
+
+def outputs() -> str:
+    """Return a table of the action's outputs, and what GitLab calls them."""
+    action = YAML(typ="safe", pure=True).load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    rows = [
+        (f"`{name}`", f"`GUARD_{name.upper().replace('-', '_')}`", text["description"])
+        for name, text in action["outputs"].items()
+    ]
+    assert {name for name, *_ in rows} == {f"`{name}`" for name in ci.OUTPUTS}
+    return _table(("GitHub output", "GitLab variable", "meaning"), *rows)
+
+
+# The lab
+
+
+def knob_table() -> str:
+    """Return a table of the lab's knobs."""
+    return _members(knobs.Settings, KNOBS, head="knob")
+
+
+def fault_table() -> str:
+    """Return a table of the members of a fault rule."""
+    return _members(knobs.Fault, FAULTS, head="member", unsettable=("calls", "hits"))
+
+
+def _members(
+    of: type, meanings: Mapping[str, str], *, head: str, unsettable: tuple[str, ...] = ()
+) -> str:
+    neutral: Any = of(operation="", kind="") if of is knobs.Fault else of()
+    named = [member for member in fields(neutral) if member.name not in unsettable]
+    assert {member.name for member in named} == meanings.keys(), f"{of.__name__} has other members"
+    rows = []
+    for member in named:
+        value = getattr(neutral, member.name)
+        default = "null" if value is None else str(value).lower()
+        choices = ", ".join(f"`{choice}`" for choice in knobs.CHOICES.get(member.name, ()))
+        meaning = meanings[member.name] + (f" ({choices})" if choices else "")
+        shown = "" if value == "" else f"`{default}`"
+        rows.append((f"`{member.name}`", shown, meaning))
+    return _table((head, "default", "meaning"), *rows)
+
+
+# Findings
+
+
+def findings() -> str:
+    """Return a section for each finding, with a sample that the code itself words."""
+    told = samples.told()
+    assert told.keys() == KINDS.keys(), "each finding needs a sample"
+    return "\n".join(
+        f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}\n\n"
+        f"- Likely cause: {kind.cause}.\n- Fix: {kind.fix}.\n\n"
+        f"```text\n{told[identifier][1]}\n```\n"
+        for identifier, kind in KINDS.items()
+    )
+
+
+def finding_index() -> str:
+    """Return the list of findings."""
+    rows = [(f"[{name}](#{name.lower()})", kind.title) for name, kind in KINDS.items()]
+    return _table(("id", "title"), *rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "demo": demo,
+    "tests": tests,
+    "settings": settings,
+    "outputs": outputs,
+    "knobs": knob_table,
+    "faults": fault_table,
+    "findings": findings,
+    "finding-index": finding_index,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
