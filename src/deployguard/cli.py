@@ -151,7 +151,7 @@ def _judge(parsed: argparse.Namespace) -> int:
     record = Record(parsed.command)
     run = Run(Session(region=target.region), record, timeout_s=settings.timeout, say=_talk)
     try:
-        with run.resources, _signals():
+        with run.resources, _signals(run):
             steps = _tell_story(run, settings, target)
     except (DeployguardError, Interrupted) as error:
         record.error, steps = error, None
@@ -251,16 +251,13 @@ def _lab(parsed: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
+def _signals(run: Run) -> Iterator[None]:
     """Turn the first signal into Interrupted, so that everything is put back; obey the second."""
-    interrupted = False
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if interrupted:
+        if run.is_interrupted:
             os._exit(128 + number)
-        interrupted = True
-        raise Interrupted(number)
+        run.interrupt(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}

@@ -217,6 +217,7 @@ def _poll(
         last: T = attempts.outcome.result()  # type: ignore[union-attr]
         return last
 
+    run.checkpoint()
     return tenacity.Retrying(
         retry=tenacity.retry_if_result(unless),
         wait=tenacity.wait_exponential(multiplier=0.1, exp_base=1.5, max=2),

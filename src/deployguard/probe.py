@@ -22,6 +22,7 @@ def until_ruled(run: Run, evidence: Evidence) -> Evidence:
     """Burst, judge, and burst again; return all evidence."""
     ceiling = free = _free(run, evidence)
     while True:
+        run.checkpoint()
         ruling = judge.ruling(evidence)
         spent = sum(len(each.probes) for each in evidence.rounds)
         budget = evidence.policy.max_probes - spent

@@ -93,6 +93,7 @@ class Run:
         self._lines: Connections | None = None
         self.began = time.monotonic()
         self.timeout_s = timeout_s
+        self._signal: int | None = None
 
     @property
     def now(self) -> float:
@@ -103,6 +104,25 @@ class Run:
     def left(self) -> float:
         """Return the seconds that are left before the deadline."""
         return self.timeout_s - self.now
+
+    def interrupt(self, number: int) -> None:
+        """Note the first signal, and raise Interrupted from wherever the run is."""
+        self._signal = number
+        raise Interrupted(number)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Say whether a signal came already."""
+        return self._signal is not None
+
+    def checkpoint(self) -> None:
+        """Raise Interrupted if a signal came.
+
+        NOTE: the first one raised it already, but Python drops what a signal handler raises while
+        an object is being finalised.
+        """
+        if self._signal is not None:
+            raise Interrupted(self._signal)
 
     def wait_until(self, moment: float) -> None:
         """Sleep until a moment of the run, but not past its deadline."""
