@@ -34,6 +34,7 @@ from deployguard.model import (
     Verdict,
 )
 
+UPDATED, BORN = -601.0, -600.0  # the build ids alone tell old containers from new ones
 HOLD_S = 0.5
 TRIP_S = 0.01
 COLD_S = 0.3
@@ -88,7 +89,7 @@ class Pool:
         stamps = [OLD] * old + [NEW] * (size - old)
         chance.shuffle(stamps)
         for stamp in stamps:
-            container = Container(pool.name(), stamp, -600.0, served=3)
+            container = Container(pool.name(), stamp, BORN, served=3)
             chance.choice(pool.parts).append(container)
         return pool
 
@@ -166,6 +167,7 @@ def judged(pool: Pool) -> tuple[Verdict, int]:
         routes=(Route("direct", LATEST, {LATEST: 1.0}),),
         digests={LATEST: DIGEST},
         changed_at=-Policy.grace_s,
+        updated=UPDATED,
     )
     spent = 0
     while True:
