@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from deployguard.lab.fleet.invoke import invoke
 from deployguard.lab.fleet.pool import Fleet
+from deployguard.lab.knobs import Settings
 from deployguard.lab.nouns import LATEST, Build, Clock
 
 REGION = "eu-central-1"
@@ -27,23 +27,6 @@ def handler(event, context):
     time.sleep(event.get("hold_ms", 0) / 1000)
     return context.log_stream_name
 """
-
-
-@dataclass
-class Knobs:
-    """The settings that the fleet reads, neutral."""
-
-    routing: str = "mru"
-    partitions: int = 1
-    linger: list[dict[str, Any]] = field(default_factory=list)
-    provisioning_s: float = 0.0
-    virtual: bool = False
-    zygote: bool = False
-    cold_start_s: float = 0.0
-    idle_s: float | None = None
-    report_style: str = "new"
-    async_retry_s: float = 1.0
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +72,7 @@ class Bench:
         (task / "app.py").write_text(HANDLER)
         (task / "build-stamp.json").write_text('{"build_id": "bench"}')
         self.cloud = Cloud(replace(build(folder), virtual=virtual))
-        self.fleet = Fleet(clock=Clock(), knobs=Knobs(zygote=zygote), log=lambda *_: None)
+        self.fleet = Fleet(clock=Clock(), knobs=Settings(zygote=zygote), log=lambda *_: None)
 
     async def __aenter__(self) -> Bench:
         """Start the fleet."""

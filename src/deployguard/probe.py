@@ -62,7 +62,7 @@ def _free(run: Run, evidence: Evidence) -> int:
     if limit is None:
         limit = functions.unreserved_concurrency(run.session)
     if limit is None:
-        return evidence.policy.max_probes
+        return FEW
     in_use = metrics.concurrency_in_use(run.session, run.function.name)
     return max(1, int((limit - in_use) * SHARE))
 

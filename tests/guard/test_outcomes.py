@@ -40,6 +40,10 @@ def test_first_deploy_creates_the_alias(team: Team) -> None:
     assert function["coverage"]["claim"] == "by-construction"
     assert {container["build_id"] for container in function["containers"]} == {"b1"}
     assert team.writes()[-2:] == ["PublishVersion", "CreateAlias"]
+    answer = team.functions.invoke(
+        FunctionName=team.name, Qualifier="live", Payload=b'{"any": "event"}'
+    )
+    assert json.loads(answer["Payload"].read()) == {"ok": True}
 
 
 def test_next_deploy_moves_the_alias(live: Team) -> None:
@@ -329,6 +333,17 @@ def test_verify_answers_a_team_without_aliases(team: Team) -> None:
     ended(finished, 0, "FRESH")
     assert finished.function["coverage"]["claim"] == "exhaustive"
     assert team.writes() == before
+
+
+def test_an_unknown_account_limit_is_taken_for_a_small_one(team: Team) -> None:
+    team.lab.set(virtual=True)
+    team.ship("b1")
+    team.warm(40)
+    team.lab.fault(operation="GetAccountSettings", phase="before", kind="deny", times=None)
+    finished = team.run("verify", f"{team.name}:$LATEST", "--grace", "0")
+    ended(finished, 11, "INCONCLUSIVE")
+    assert finished.findings == ["DG304"]
+    assert max(each["probes"] for each in finished.function["rounds"]) == 50
 
 
 def test_verify_finds_the_alias_that_nobody_moved(live: Team) -> None:

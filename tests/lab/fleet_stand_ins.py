@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 
 from deployguard.lab.fleet.invoke import Answer, invoke
 from deployguard.lab.fleet.pool import Fleet
+from deployguard.lab.knobs import Settings as Knobs
 from deployguard.lab.nouns import LATEST, AwsError, Build, Clock
 
 Arguments = ParamSpec("Arguments")
@@ -72,23 +73,6 @@ def handler(event, context):
         return {"seen": seen, "count": COUNT}
     return event
 """
-
-
-@dataclass
-class Knobs:
-    """The settings that the fleet reads, neutral."""
-
-    routing: str = "mru"
-    partitions: int = 1
-    linger: list[dict[str, Any]] = field(default_factory=list)
-    provisioning_s: float = 0.0
-    virtual: bool = False
-    zygote: bool = False
-    cold_start_s: float = 0.0
-    idle_s: float | None = None
-    report_style: str = "new"
-    async_retry_s: float = 0.02
-    seed: int | None = 7
 
 
 @dataclass(frozen=True)
