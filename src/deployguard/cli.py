@@ -137,8 +137,8 @@ def _load(parsed: argparse.Namespace) -> Settings:
     return load(typed, folder=Path.cwd())
 
 
-def _judge(parsed: argparse.Namespace) -> int:
-    """Run check, verify or rollback; whatever happens, a report is written."""
+def _run(parsed: argparse.Namespace) -> int:
+    """Run a command on a function; whatever happens, a report is written."""
     from deployguard import config
     from deployguard.aws.session import Session
     from deployguard.report import files
@@ -171,11 +171,13 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
     match run.record.command:
         case "check":
             return guard.check(run, settings, target)
+        case "rollback":
+            return guard.rollback(run, settings, target)
         case "verify":
             guard.verify(run, settings, target)
-            return None
         case _:
-            return guard.rollback(run, settings, target)
+            guard.recover(run, settings, target)
+    return None
 
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
@@ -289,9 +291,10 @@ def _talk_to_ci(command: str) -> None:
 
 COMMANDS = {
     "stamp": Command("Write the stamp and print the labels, at build time", _stamp),
-    "check": Command("Publish, probe, move the alias, judge, put back on failure", _judge),
-    "verify": Command("Judge the routes as they are, without changing anything", _judge),
-    "rollback": Command("Move the alias back to what was live before", _judge),
+    "check": Command("Publish, probe, move the alias, judge, put back on failure", _run),
+    "verify": Command("Judge the routes as they are, without changing anything", _run),
+    "rollback": Command("Move the alias back to what was live before", _run),
+    "recover": Command("Finish or undo what a killed run left behind", _run),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

@@ -16,12 +16,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from deployguard import lease
 from deployguard.errors import ConfigurationError
 from deployguard.model import LATEST
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
 JUDGING = ("check", "verify", "rollback")
+WRITING = ("check", "rollback", "recover")
+RUNNING = ("check", "verify", "rollback", "recover")
 
 
 def option(
@@ -43,7 +46,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    function: str = option("", "name or ARN of the function, alone or with :qualifier", *JUDGING)
+    function: str = option("", "name or ARN of the function, alone or with :qualifier", *RUNNING)
     alias: str = option(
         "live",
         "the alias that callers use; `check` creates it when it is absent",
@@ -97,7 +100,7 @@ class Settings(BaseSettings):
     timeout: float = option(
         300.0,
         "seconds for the whole run",
-        *JUDGING,
+        *RUNNING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -112,6 +115,18 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         metavar="SECONDS",
     )
+    lock: bool = option(
+        True, "keep other runs away from the function meanwhile, by a lease on it", *WRITING
+    )
+    wait_lock: float = option(
+        0.0,
+        "seconds to wait for another run that holds the lease",
+        *WRITING,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
     to: str | None = option(
         None,
         "the version to go back to (default: the one before, from the report)",
@@ -120,9 +135,9 @@ class Settings(BaseSettings):
     )
     dry_run: bool = option(False, "print the plan and change nothing", "check", "rollback")
     report_dir: str = option(
-        "deployguard-report", "folder for report.json", *JUDGING, min_length=1, metavar="DIR"
+        "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
     )
-    format: Literal["text", "json"] = option("text", "what to print on stdout", *JUDGING, "report")
+    format: Literal["text", "json"] = option("text", "what to print on stdout", *RUNNING, "report")
 
     build_id: str | None = option(
         None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
@@ -154,6 +169,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "expected the name of an alias: letters, digits, - and _, not all digits"
             )
+        if value == lease.ALIAS:
+            raise ValueError("this alias is deployguard's own: it holds the lease")
         return value
 
     @field_validator("to")
@@ -248,10 +265,10 @@ def target(function: str) -> Target:
 def alias_of(settings: Settings, target: Target) -> str:
     """Return the alias that `check` and `rollback` move; refuse what is none."""
     alias = target.qualifier or settings.alias
-    if alias == LATEST or alias.isdigit():
+    if alias in (LATEST, lease.ALIAS) or alias.isdigit():
         raise ConfigurationError(
-            f"{alias!r} is no alias, so it cannot be moved",
-            cause="an alias is a name; $LATEST and version numbers are not",
+            f"{alias!r} is no alias that can be moved",
+            cause=f"an alias is a name; $LATEST and numbers are none, and {lease.ALIAS} is ours",
             fix="name an alias, e.g. live; to judge one route as it is, use `deployguard verify`",
         )
     return alias

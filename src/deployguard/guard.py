@@ -1,12 +1,14 @@
-"""The story: what check, verify and rollback do, in order."""
+"""The story: what check, verify, rollback and recover do, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from deployguard import discover, judge, plan, probe, publish, shift
+from deployguard import discover, journal, judge, plan, probe, publish, shift
+from deployguard.aws import functions
 from deployguard.config import Settings, Target, alias_of
 from deployguard.model import LATEST, Evidence, Policy, Route, Ruling, Verdict
 from deployguard.report import history
@@ -22,33 +24,16 @@ def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
     Returns the planned steps, and takes none, where only the plan is asked for.
     """
     alias = run.record.alias = alias_of(settings, target)
-    live = discover.live(run, settings, target.name, alias=alias)
-    evidence = _evidence(
-        run,
-        settings,
-        routes=[Route(THE_DEPLOY, LATEST, {LATEST: 1.0})],
-        digests={LATEST: live.latest.digest or ""},
-    )
-    if _rule(run, _superseded_before(live, evidence)).decided:
+    prepared = _prepare(run, settings, target, alias=alias)
+    if prepared is None:
         return None
-    planned = plan.check(live, alias=alias)
-    others = discover.routes(run, target.name, (q for q in settings.also if q != alias))
-    discover.digests(run, target.name, others, known=evidence.digests)  # refused now, or not at all
     if settings.dry_run:
-        return planned.steps(live, also=settings.also, on_stale=settings.on_stale)
-    if planned.way_back is None:
-        run.say(f"alias {alias} does not exist yet: there is no version to go back to")
-    version = planned.version or publish.version(run, live).version
-    gate = Route(BEFORE_TRAFFIC, version, {version: 1.0})
-    digests = {**evidence.digests, **discover.known_digests(live), version: live.expected.digest}
-    evidence = _probe(run, replace(evidence, routes=(gate,), digests=digests))
-    if run.record.verdict is not Verdict.FRESH:
-        return None
-    if planned.move:
-        _judge_moved(run, settings, target, evidence, alias=alias, version=version)
-    else:
-        run.record.after = version
-        _probe_routes(run, settings, target, evidence, qualifiers=(alias, *settings.also))
+        return prepared.plan.steps(prepared.live, also=settings.also, on_stale=settings.on_stale)
+    with journal.held(run, settings, target.name, needed=prepared.plan.writes) as is_outdated:
+        if is_outdated:
+            prepared = _prepare(run, settings, target, alias=alias)
+        if prepared is not None:
+            _carry_out(run, settings, target, prepared)
     _name_old_builds(run, target)
     return None
 
@@ -79,12 +64,67 @@ def rollback(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | 
     if settings.dry_run:
         return (f"move alias {alias} from {before.version} to {to}", f"probe {alias}")
     evidence = _evidence(run, settings, routes=[], digests={to: version.digest or ""})
-    with shift.moved(run, target.name, name=alias, before=before, version=to) as move:
+    with (
+        journal.held(run, settings, target.name),
+        shift.moved(run, target.name, name=alias, before=before, version=to, finish=True) as move,
+    ):
         move.keep()
         evidence = replace(evidence, changed_at=run.now)
         _probe_routes(run, settings, target, evidence, qualifiers=(alias,))
     _name_old_builds(run, target)
     return None
+
+
+def recover(run: Run, settings: Settings, target: Target) -> None:
+    """Finish or undo what a killed run left behind, as far as nobody changed it since."""
+    run.record.function = functions.function(run.session, target.name)
+    with journal.held(run, settings, target.name, needed=False) as has_recovered:
+        if not has_recovered:
+            run.say("no run has left anything behind")
+
+
+class Prepared(NamedTuple):
+    """What a check starts from: what is live, what is to be done, and what is known so far."""
+
+    live: plan.Live
+    plan: plan.Plan
+    evidence: Evidence
+
+
+def _prepare(run: Run, settings: Settings, target: Target, *, alias: str) -> Prepared | None:
+    """Read all that a check rests on; None where another deploy has moved on already."""
+    live = discover.live(run, settings, target.name, alias=alias)
+    evidence = _evidence(
+        run,
+        settings,
+        routes=[Route(THE_DEPLOY, LATEST, {LATEST: 1.0})],
+        digests={LATEST: live.latest.digest or ""},
+    )
+    if _rule(run, _superseded_before(live, evidence)).decided:
+        return None
+    planned = plan.check(live, alias=alias)
+    others = discover.routes(run, target.name, (q for q in settings.also if q != alias))
+    discover.digests(run, target.name, others, known=evidence.digests)  # refused now, or not at all
+    return Prepared(live, planned, evidence)
+
+
+def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared) -> None:
+    """Publish, probe the version before traffic reaches it, then move the alias and judge it."""
+    live, planned, evidence = prepared
+    if planned.way_back is None:
+        run.say(f"alias {planned.alias} does not exist yet: there is no version to go back to")
+    version = planned.version or publish.version(run, live).version
+    gate = Route(BEFORE_TRAFFIC, version, {version: 1.0})
+    digests = {**evidence.digests, **discover.known_digests(live), version: live.expected.digest}
+    evidence = _probe(run, replace(evidence, routes=(gate,), digests=digests))
+    if run.record.verdict is not Verdict.FRESH:
+        return
+    if planned.move:
+        _judge_moved(run, settings, target, evidence, alias=planned.alias, version=version)
+    else:
+        run.record.after = version
+        qualifiers = (planned.alias, *settings.also)
+        _probe_routes(run, settings, target, evidence, qualifiers=qualifiers)
 
 
 def _evidence(

@@ -285,6 +285,7 @@ class Alias:
     version: str
     weights: Mapping[str, float]  # the additional versions' shares
     revision: str
+    description: str = ""
 
     @property
     def versions(self) -> dict[str, float]:

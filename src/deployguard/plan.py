@@ -34,6 +34,11 @@ class Plan:
     version: str | None  # the version to serve, where it is already known
     way_back: str | None  # the version that serves now
 
+    @property
+    def writes(self) -> bool:
+        """Say whether anything is to be changed."""
+        return self.publish or self.move
+
     def steps(self, live: Live, *, also: Iterable[str], on_stale: str) -> tuple[str, ...]:
         """Say each step in words."""
         version = self.version or "the published version"

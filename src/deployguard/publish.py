@@ -41,7 +41,7 @@ def version(run: Run, live: plan.Live) -> Function:
 
 def _publish(run: Run, latest: Function) -> Function:
     digest = latest.digest or ""
-    published: Function = run.change(
+    return run.change(
         "PublishVersion",
         lambda: functions.publish(
             run.session, latest.name, digest=digest, revision=latest.revision
@@ -49,7 +49,6 @@ def _publish(run: Run, latest: Function) -> Function:
         before={},
         after={"digest": digest},
     )
-    return published
 
 
 def _still_ours(run: Run, live: plan.Live) -> Function:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployguard.errors import (
     AwsFailure,
@@ -31,13 +31,19 @@ from deployguard.model import (
 if TYPE_CHECKING:
     from deployguard.aws.session import Session
     from deployguard.burst import Connections
+    from deployguard.journal import Journal
+    from deployguard.lease import Intent
 
-EXIT_CODES = {
+T = TypeVar("T")
+EXIT_CODES: dict[Verdict | None, int] = {
+    None: 0,
     Verdict.FRESH: 0,
     Verdict.STALE: 10,
     Verdict.INCONCLUSIVE: 11,
     Verdict.SUPERSEDED: 12,
 }
+
+REPAIRS = ("recover",)  # the commands that judge nothing: they end well, or with an error
 
 
 @dataclass
@@ -59,8 +65,13 @@ class Record:
     error: DeployguardError | Interrupted | None = None
 
     @property
-    def verdict(self) -> Verdict:
-        """Return the verdict of the run; an error outranks what was judged before it."""
+    def verdict(self) -> Verdict | None:
+        """Return the verdict of the run; an error outranks what was judged before it.
+
+        None is the verdict of a command that judges nothing and did what it is for.
+        """
+        if self.error is None and self.command in REPAIRS:
+            return None
         if isinstance(self.error, Superseded):
             return Verdict.SUPERSEDED
         if isinstance(self.error, OutOfTime):
@@ -89,6 +100,7 @@ class Run:
         self.session = session
         self.record = record
         self.say = say
+        self.journal: Journal | None = None  # while the lease is held
         self.resources = ExitStack()
         self._lines: Connections | None = None
         self.began = time.monotonic()
@@ -116,13 +128,23 @@ class Run:
         return self._signal is not None
 
     def checkpoint(self) -> None:
-        """Raise Interrupted if a signal came.
+        """Raise Interrupted if a signal came, and Superseded if the lease was lost.
 
-        NOTE: the first one raised it already, but Python drops what a signal handler raises while
-        an object is being finalised.
+        NOTE: the first signal raised it already, but Python drops what a signal handler raises
+        while an object is being finalised.
         """
         if self._signal is not None:
             raise Interrupted(self._signal)
+        if self.journal is not None:
+            self.journal.ensure()
+
+    def finish(self, put_back: Callable[[], None]) -> None:
+        """Put something back; a first signal that arrives meanwhile must not cut it short."""
+        try:
+            put_back()
+        except Interrupted:
+            put_back()
+            raise
 
     def wait_until(self, moment: float) -> None:
         """Sleep until a moment of the run, but not past its deadline."""
@@ -154,9 +176,11 @@ class Run:
         return self._lines
 
     def change(
-        self, call: str, do: Callable[[], Any], *, before: dict[str, Any], after: dict[str, Any]
-    ) -> Any:
-        """Do one write and record how it ended: ok, failed, or unknown."""
+        self, call: str, do: Callable[[], T], *, before: dict[str, Any], after: dict[str, Any]
+    ) -> T:
+        """Do one write, under the lease, and record how it ended: ok, failed, or unknown."""
+        if self.journal is not None:
+            self.journal.ensure()
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             result = do()
@@ -167,6 +191,16 @@ class Run:
             raise
         self.record.changes.append(Change(at, call, before, after))
         return result
+
+    def note(self, intent: Intent) -> None:
+        """Record an intent in the lease, if there is one, before its effect."""
+        if self.journal is not None:
+            self.journal.note(intent)
+
+    def settle(self, intent: Intent, *, kept: bool = False) -> None:
+        """Say that nothing is left to do about an intent."""
+        if self.journal is not None:
+            self.journal.settle(intent, kept=kept)
 
     def was_applied(self) -> None:
         """Note that the last write took effect after all: its answer was lost."""

@@ -6,170 +6,172 @@ because the answer to our own write was lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from deployguard import lease
 from deployguard.aws import functions
-from deployguard.errors import Attention, AwsFailure, Interrupted, Superseded
+from deployguard.errors import Attention, AwsFailure, Superseded
+from deployguard.lease import Intent, What
 from deployguard.model import LATEST, Alias
 from deployguard.run import Run
 
 ATTEMPTS = 3
-CONFLICTS = ("PreconditionFailedException", "ResourceConflictException")
 
 
 @dataclass
 class Move:
-    """A move of an alias that is undone unless it is kept."""
+    """A move of an alias, perhaps on and on, that is undone unless it is kept."""
 
-    name: str
-    version: str
+    run: Run
+    function: str
+    intent: Intent
+    current: Alias | None
     kept: bool = False
+
+    def to(self, version: str) -> None:
+        """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
+        after = tuple(dict.fromkeys((*self.intent.after, version)))
+        self.intent = replace(self.intent, after=after)
+        self.run.note(self.intent)
+        wanted = Alias(self.intent.name, "", version, {}, "")
+        self.current = _to(self.run, self.function, wanted, before=self.current)
+        self.run.record.after = version
 
     def keep(self) -> None:
         """Leave the alias where it was moved to."""
         self.kept = True
 
+    def put_back(self) -> None:
+        """Give the alias back what it served, unless somebody else moved it since."""
+        try:
+            restore(self.run, self.function, self.intent)
+        except Superseded:
+            self.run.settle(self.intent)
+            raise
+        self.run.settle(self.intent)
+
 
 @contextmanager
 def moved(
-    run: Run, function: str, *, name: str, before: Alias | None, version: str
+    run: Run,
+    function: str,
+    *,
+    name: str,
+    before: Alias | None,
+    version: str,
+    finish: bool = False,
 ) -> Iterator[Move]:
-    """Point an alias at one version alone, for the block, and for good if the move is kept."""
-    move = Move(name, version)
+    """Point an alias at one version alone, for the block, and for good if the move is kept.
+
+    `finish` says what a later run should do about it where this one is killed: complete the move.
+    """
+    intent = Intent(What.ALIAS, lease.alias_text(before), (), name=name, finish=finish)
+    move = Move(run, function, intent, before)
     try:
-        to(run, function, move, before=before)
-        run.record.after = version
+        move.to(version)
         yield move
     finally:
-        _unless_kept(run, function, move, before=before)
+        if move.kept:
+            run.settle(move.intent, kept=True)
+        else:
+            run.finish(move.put_back)
 
 
-def _unless_kept(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
-    """Put the alias back; a first signal that arrives meanwhile must not cut it short."""
-    if move.kept:
-        return
-    try:
-        put_back(run, function, move, before=before)
-    except Interrupted:
-        put_back(run, function, move, before=before)
-        raise
+def restore(run: Run, function: str, intent: Intent) -> bool:
+    """Leave an alias at what an intent wants; return whether that took a change.
 
-
-def to(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
-    """Move the alias; raise Superseded where somebody else moved it first."""
-    current = before
-    for _ in range(ATTEMPTS):
-        try:
-            _write(run, function, move, before=current, version=move.version, weights={})
-            return
-        except AwsFailure as failure:
-            if not (failure.maybe_applied or failure.code in CONFLICTS):
-                raise
-            refused = failure
-        current = functions.alias(run.session, function, move.name)
-        if current is not None and _serves(current, move.version, {}):
-            run.was_applied()
-            return
-        if not _is_same(current, before):
-            raise _superseded(move, current)
-    raise refused
-
-
-def put_back(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
-    """Give the alias back what it served, unless somebody else moved it since."""
+    Raises: Superseded where it holds what neither this run nor a dead one's intent put there;
+    Attention where AWS kept refusing.
+    """
+    wanted = lease.alias_from(intent.wanted, name=intent.name)
     why = "AWS kept refusing the change"
     for _ in range(ATTEMPTS):
         try:
-            current = functions.alias(run.session, function, move.name)
-            if not _is_same(current, before):
-                _restore(run, function, move, current=current, before=before)
-            run.record.after = before.version if before else None
-            return
+            current = functions.alias(run.session, function, intent.name)
+            is_due = not _is_same(current, wanted)
+            if is_due and not intent.is_ours(lease.alias_text(current)):
+                raise _superseded(intent.name, current)
+            if is_due:
+                _write(run, function, wanted, before=current)
+                run.say(f"put alias {intent.name} back to {_describe(wanted)}")
+            run.record.after = wanted.version if wanted else None
+            return is_due
         except AwsFailure as failure:
             why = failure.happened
-            run.say(f"putting back alias {move.name}: {why}; reading it again")
-    raise _needs_a_person(run.function.arn, move, before=before, why=why)
+            run.say(f"putting back alias {intent.name}: {why}; reading it again")
+    raise _needs_a_person(run.function.arn, intent, wanted, why=why)
 
 
-def _restore(
-    run: Run, function: str, move: Move, *, current: Alias | None, before: Alias | None
-) -> None:
-    if current is None or not _serves(current, move.version, {}):
-        raise _superseded(move, current)
-    if before is None:
-        _delete(run, function, move)
-    else:
-        _write(
-            run,
-            function,
-            move,
-            before=current,
-            version=before.version,
-            weights=before.weights,
-        )
-    run.say(f"put alias {move.name} back to {_describe(before)}")
+def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alias | None:
+    current = before
+    for _ in range(ATTEMPTS):
+        try:
+            return _write(run, function, wanted, before=current)
+        except AwsFailure as failure:
+            if not (failure.maybe_applied or failure.code in functions.REFUSED):
+                raise
+            refused = failure
+        current = functions.alias(run.session, function, wanted.name)
+        if _is_same(current, wanted):
+            run.was_applied()
+            return current
+        if not _is_same(current, before):
+            raise _superseded(wanted.name, current)
+    raise refused
 
 
-def _write(
-    run: Run,
-    function: str,
-    move: Move,
-    *,
-    before: Alias | None,
-    version: str,
-    weights: Mapping[str, float],
-) -> None:
-    after = {"version": version, "weights": dict(weights)}
-    if before is None:
+def _write(run: Run, function: str, wanted: Alias | None, *, before: Alias | None) -> Alias | None:
+    """Make one alias another, of the same name: create, update or delete it."""
+    if wanted is None:
+        assert before is not None
+        name = before.name
         run.change(
-            "CreateAlias",
-            lambda: functions.create_alias(run.session, function, move.name, version=version),
-            before={},
-            after=after,
+            "DeleteAlias",
+            lambda: functions.delete_alias(run.session, function, name),
+            before=_shown(before),
+            after={},
         )
-        return
-    run.change(
+        return None
+    if before is None:
+        return run.change(
+            "CreateAlias",
+            lambda: functions.create_alias(
+                run.session, function, wanted.name, version=wanted.version
+            ),
+            before={},
+            after=_shown(wanted),
+        )
+    return run.change(
         "UpdateAlias",
         lambda: functions.move_alias(
             run.session,
             function,
-            move.name,
-            version=version,
-            weights=weights,
+            wanted.name,
+            version=wanted.version,
+            weights=wanted.weights,
             revision=before.revision,
         ),
-        before={"version": before.version, "weights": dict(before.weights)},
-        after=after,
+        before=_shown(before),
+        after=_shown(wanted),
     )
 
 
-def _delete(run: Run, function: str, move: Move) -> None:
-    run.change(
-        "DeleteAlias",
-        lambda: functions.delete_alias(run.session, function, move.name),
-        before={"version": move.version, "weights": {}},
-        after={},
-    )
+def _shown(alias: Alias) -> dict[str, object]:
+    return {"version": alias.version, "weights": dict(alias.weights)}
 
 
-def _superseded(move: Move, current: Alias | None) -> Superseded:
+def _superseded(name: str, current: Alias | None) -> Superseded:
     return Superseded(
-        f"alias {move.name} was moved to {_describe(current)} by somebody else meanwhile",
+        f"alias {name} was moved to {_describe(current)} by somebody else meanwhile",
         cause="another deploy of this function runs at the same time",
         fix="theirs is left alone; check that deploy instead",
     )
 
 
-def _serves(alias: Alias, version: str, weights: Mapping[str, float]) -> bool:
-    return alias.version == version and dict(alias.weights) == dict(weights)
-
-
 def _is_same(one: Alias | None, other: Alias | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return _serves(one, other.version, other.weights)
+    return lease.alias_text(one) == lease.alias_text(other)
 
 
 def _describe(alias: Alias | None) -> str:
@@ -179,20 +181,20 @@ def _describe(alias: Alias | None) -> str:
     return f"version {alias.version}{weights}"
 
 
-def _needs_a_person(function: str, move: Move, *, before: Alias | None, why: str) -> Attention:
-    named = f"--function-name {function} --name {move.name}"
-    if before is None:
+def _needs_a_person(function: str, intent: Intent, wanted: Alias | None, *, why: str) -> Attention:
+    named = f"--function-name {function} --name {intent.name}"
+    if wanted is None:
         command = f"aws lambda delete-alias {named}"
     else:
-        weights = ",".join(f"{version}={share}" for version, share in before.weights.items())
-        version = "'$LATEST'" if before.version == LATEST else before.version
+        weights = ",".join(f"{version}={share}" for version, share in wanted.weights.items())
+        version = "'$LATEST'" if wanted.version == LATEST else wanted.version
         command = (
             f"aws lambda update-alias {named} --function-version {version} "
             f"--routing-config 'AdditionalVersionWeights={{{weights}}}'"
         )
     return Attention(
-        f"DG402: alias {move.name} of {function} could not be put back "
-        f"to {_describe(before)}: {why}",
-        cause=f"the alias may still serve version {move.version}",
+        f"DG402: alias {intent.name} of {function} could not be put back "
+        f"to {_describe(wanted)}: {why}",
+        cause=f"the alias may still serve version {intent.after[-1]}",
         fix=command,
     )

@@ -54,7 +54,7 @@ def test_an_update_of_latest_counts_behind_an_alias_too(team: Team) -> None:
 
 
 def test_a_first_signal_does_not_stop_the_putting_back(failing: Team) -> None:
-    failing.lab.fault(operation="UpdateAlias", nth=2, phase="before", kind="throttle")
+    failing.lab.fault(operation="UpdateAlias", nth=3, phase="before", kind="throttle")
     process = failing.start("check", failing.name, "--grace", "0", "--also", "$LATEST")
     eventually(lambda: any(fault["hits"] for fault in failing.lab.faults()))
     process.send_signal(signal.SIGTERM)

@@ -70,7 +70,7 @@ def test_an_alias_that_somebody_moves_first_is_left_alone(moving: Team) -> None:
 
 
 def test_what_cannot_be_put_back_needs_a_person(failing: Team) -> None:
-    failing.lab.fault(operation="UpdateAlias", nth=2, times=None, phase="before", kind="deny")
+    failing.lab.fault(operation="UpdateAlias", nth=3, times=None, phase="before", kind="deny")
     finished = failing.check("--also", "$LATEST")
     assert finished.exit_code == 20, finished.err
     command = (
@@ -84,7 +84,7 @@ def test_what_cannot_be_put_back_needs_a_person(failing: Team) -> None:
 
 
 def test_putting_back_survives_a_lost_answer(failing: Team) -> None:
-    failing.lab.fault(operation="UpdateAlias", nth=2, times=1, phase="after", kind="lose")
+    failing.lab.fault(operation="UpdateAlias", nth=3, times=1, phase="after", kind="lose")
     finished = failing.check("--also", "$LATEST")
     assert finished.exit_code == 10, finished.err
     assert failing.alias() == "1"

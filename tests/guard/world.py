@@ -161,8 +161,20 @@ class Team:
         return str(found["FunctionVersion"])
 
     def writes(self) -> list[str]:
-        """Return the names of the writes to the function so far."""
-        return [w["operation"] for w in self.lab.writes() if w["service"] == "lambda"]
+        """Return the names of the writes to the function so far, but for those to the lease."""
+        return [
+            write["operation"]
+            for write in self.lab.writes()
+            if write["service"] == "lambda" and not write["resource"].endswith(":deployguard")
+        ]
+
+    def lease(self) -> str | None:
+        """Return what the lease on the function says, or None where there is none."""
+        try:
+            found = self.functions.get_alias(FunctionName=self.name, Name="deployguard")
+        except self.functions.exceptions.ResourceNotFoundException:
+            return None
+        return str(found["Description"])
 
     def run(self, *arguments: str, **environment: str) -> Finished:
         """Run deployguard to its end."""

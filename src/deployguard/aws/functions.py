@@ -15,6 +15,9 @@ from deployguard.model import Alias, Function, Mode, Provisioned
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import AliasConfigurationResponseTypeDef
 
+# A write that AWS did not apply because what it was decided on is no longer so, or not yet.
+REFUSED = ("PreconditionFailedException", "ResourceConflictException")
+
 # What PublishVersion compares with the last published version (Developer Guide,
 # configuration-versions); reserved concurrency and tags do not count.
 COUNTED = (
@@ -72,14 +75,29 @@ def publish(session: Session, name: str, *, digest: str, revision: str) -> Funct
     return _function(answer, code={}, reserved=None)
 
 
-def create_alias(session: Session, name: str, alias_name: str, *, version: str) -> Alias:
+def create_alias(
+    session: Session,
+    name: str,
+    alias_name: str,
+    *,
+    version: str,
+    description: str = "moved by deployguard",
+) -> Alias:
     """Create an alias; AWS refuses where one of that name exists."""
     with translated(f"create alias {alias_name} of {name}"):
         answer = session.functions.create_alias(
-            FunctionName=name,
-            Name=alias_name,
-            FunctionVersion=version,
-            Description="moved by deployguard",
+            FunctionName=name, Name=alias_name, FunctionVersion=version, Description=description
+        )
+    return _alias(answer)
+
+
+def describe_alias(
+    session: Session, name: str, alias_name: str, *, description: str, revision: str
+) -> Alias:
+    """Change the description of an alias, provided that nobody changed it since `revision`."""
+    with translated(f"change the description of alias {alias_name} of {name}"):
+        answer = session.functions.update_alias(
+            FunctionName=name, Name=alias_name, Description=description, RevisionId=revision
         )
     return _alias(answer)
 
@@ -217,4 +235,5 @@ def _alias(answer: AliasConfigurationResponseTypeDef) -> Alias:
         version=answer["FunctionVersion"],
         weights=dict(answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})),
         revision=answer.get("RevisionId", ""),
+        description=answer.get("Description", ""),
     )

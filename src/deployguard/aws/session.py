@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,8 @@ class Session:
         """Prefer `region`, that of the function's ARN, over the chain's."""
         self._session = botocore.session.get_session()
         self._region = region
+        self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
+        self._has_asked = False
 
     @cached_property
     def functions(self) -> LambdaClient:
@@ -91,6 +95,19 @@ class Session:
             )
         return region
 
+    def now(self) -> float:
+        """Return the time as Unix seconds by AWS's clock, as its last answer told it.
+
+        What outlives this process is dated by it, since the clocks of two machines may differ.
+        """
+        return time.monotonic() + self._ahead_s if self._has_asked else time.time()
+
+    def _read_clock(self, http_response: Any, **_: Any) -> None:
+        told = http_response.headers.get("date")
+        with suppress(TypeError, ValueError):
+            self._ahead_s = parsedate_to_datetime(told).timestamp() - time.monotonic()
+            self._has_asked = True
+
     def _client(self, service: str, *, attempts: int = ATTEMPTS) -> Any:
         config = Config(
             connect_timeout=5,
@@ -99,7 +116,9 @@ class Session:
             user_agent_extra="deployguard",
         )
         with translated(f"create a client for {service}"):
-            return self._session.create_client(service, region_name=self.region, config=config)
+            client = self._session.create_client(service, region_name=self.region, config=config)
+        client.meta.events.register("after-call.lambda", self._read_clock)
+        return client
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
         "schema": SCHEMA,
         "tool": {"name": "deployguard", "version": tool},
         "command": record.command,
-        "verdict": record.verdict.value,
+        "verdict": record.verdict and record.verdict.value,
         "exit_code": record.exit_code,
         "started": record.started.isoformat(timespec="milliseconds"),
         "seconds": round(seconds, 3),
@@ -87,7 +87,7 @@ def _function(record: Record) -> dict[str, Any]:
     return {
         "function": record.function.arn,
         "alias": record.alias,
-        "verdict": record.verdict.value,
+        "verdict": record.verdict and record.verdict.value,
         "expected": {
             "digest": expected.digest if expected else None,
             "build_id": expected.build_id if expected else None,
@@ -228,7 +228,7 @@ def outputs(document: Mapping[str, Any]) -> dict[str, str]:
     expected: dict[str, Any] = next((each["expected"] for each in document["functions"]), {})
     version: dict[str, Any] = next((each["version"] for each in document["functions"]), {})
     return {
-        "verdict": document["verdict"],
+        "verdict": document["verdict"] or "",
         "exit-code": str(document["exit_code"]),
         "image-digest": expected.get("digest") or "",
         "build-id": expected.get("build_id") or "",

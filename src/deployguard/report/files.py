@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from deployguard.errors import ConfigurationError
+from deployguard.run import REPAIRS
 
 NAME = "report.json"
 SIZE_CAP = 64 << 20
 READABLE = 0o644  # it holds no secret, and a CI service may collect it as another user
 
 
-def prepare(folder: Path) -> Path:
+def prepare(folder: Path, *, name: str = NAME) -> Path:
     """Make sure, before anything is changed, that a report can be written into `folder`."""
-    if folder.is_symlink() or (folder / NAME).is_symlink():
+    if folder.is_symlink() or (folder / name).is_symlink():
         raise ConfigurationError(
             f"--report-dir {folder} is or holds a symbolic link",
             cause="what it points to would be overwritten",
@@ -43,9 +44,13 @@ def dump(document: Mapping[str, Any]) -> str:
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write report.json atomically and return its path."""
-    path = folder / NAME
-    prepare(folder)  # again: it may have gone, or become a link, since the run began
+    """Write a report atomically and return its path.
+
+    A command that judges nothing writes beside the report that the verdict before it is in.
+    """
+    name = f"{document['command']}.json" if document["command"] in REPAIRS else NAME
+    path = folder / name
+    prepare(folder, name=name)  # again: it may have gone, or become a link, since the run began
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".report-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

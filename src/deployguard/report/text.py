@@ -26,14 +26,13 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {part + ':':<7}{error[part]}"
         yield ""
     ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"
-    yield f"{document['verdict']} {ended}"
+    yield f"{document['verdict'] or 'DONE'} {ended}"
 
 
 def _function(function: Mapping[str, Any]) -> Iterator[str]:
-    expected = function["expected"]
     yield f"{function['function']}" + (f" alias {function['alias']}" if function["alias"] else "")
-    yield f"  expected    build {expected['build_id'] or 'unknown'} ({expected['link']} link)"
-    yield f"              {expected['digest'] or 'digest unknown'}"
+    if function["verdict"]:
+        yield from _expected(function["expected"])
     if any(function["version"][moment] for moment in ("before", "published", "after")):
         yield f"  version     {_version(function['version'])}"
     for route in function["routes"]:
@@ -44,6 +43,11 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     for finding in function["findings"]:
         yield from _finding(finding)
+
+
+def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
+    yield f"  expected    build {expected['build_id'] or 'unknown'} ({expected['link']} link)"
+    yield f"              {expected['digest'] or 'digest unknown'}"
 
 
 def _version(version: Mapping[str, Any]) -> str:
