@@ -6,6 +6,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -94,7 +95,7 @@ class Lab:
         call = calls.parse(scope, await _body(receive), request_id=request_id)
         try:
             answer, afterwards = await self._answer(call)
-            await _send(send, answer, request_id=request_id)
+            await _send(send, answer, request_id=request_id, now=self.clock.now())
             for fault in afterwards:
                 await spoil.strike(fault, call)
         except spoil.LostError:
@@ -145,7 +146,7 @@ class Lab:
 
     async def _invoke(self, call: Call) -> Answer:
         if self.knobs.signatures:
-            signature.verify(call, now=self.clock.now())
+            signature.verify(call)
         name = unquote(call.path.split("/")[3])
         answer = await invoke(
             self.cloud,
@@ -207,9 +208,9 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-async def _send(send: Send, answer: Answer, *, request_id: str) -> None:
+async def _send(send: Send, answer: Answer, *, request_id: str, now: float) -> None:
     names = {name.lower() for name, _ in answer.headers}
-    headers = [*answer.headers]
+    headers = [*answer.headers, ("Date", formatdate(now, usegmt=True))]
     if "x-amzn-requestid" not in names:
         headers.append(("x-amzn-RequestId", request_id))
     if answer.status not in (204, 304):
