@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from deployguard import ci
 from deployguard.config import PREFIX, Settings
 from deployguard.findings import KINDS
-from deployguard.lab import knobs
+from deployguard.lab import faults, knobs
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -60,13 +60,16 @@ KNOBS = {
 }
 FAULTS = {
     "operation": "the name of the API operation, such as `UpdateAlias`; `*` is any",
-    "kind": "what happens: " + ", ".join(f"`{kind}`" for kind in knobs.KINDS),
+    "kind": "what happens: " + ", ".join(f"`{kind}`" for kind in faults.KINDS),
     "phase": "when: `before` it is applied, `after` it is applied but before the answer, "
     "after the `reply`",
     "nth": "the first matching call that it strikes, counted from when the rule was added",
     "times": "how many calls it strikes; null means every one from then on",
     "service": "only calls to this service, such as `lambda`",
     "function": "only calls that name this function",
+    "alias": "only calls that read or write this alias",
+    "qualifier": "only calls that ask a function by this alias or version, as Invoke does",
+    "access_key": "only calls signed under this access key",
     "status": "the HTTP status of the answer, instead of AWS's usual one",
     "code": "the error code of the answer",
     "message": "the error message of the answer",
@@ -206,13 +209,13 @@ def knob_table() -> str:
 
 def fault_table() -> str:
     """Return a table of the members of a fault rule."""
-    return _members(knobs.Fault, FAULTS, head="member", unsettable=("calls", "hits"))
+    return _members(faults.Fault, FAULTS, head="member", unsettable=faults.COUNTERS)
 
 
 def _members(
     of: type, meanings: Mapping[str, str], *, head: str, unsettable: tuple[str, ...] = ()
 ) -> str:
-    neutral: Any = of(operation="", kind="") if of is knobs.Fault else of()
+    neutral: Any = of(operation="", kind="") if of is faults.Fault else of()
     named = [member for member in fields(neutral) if member.name not in unsettable]
     assert {member.name for member in named} == meanings.keys(), f"{of.__name__} has other members"
     rows = []

@@ -10,14 +10,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 
 from deployguard.lab import images
 from deployguard.lab.client import Client
+from deployguard.lab.serve import running_lab
 
 ONCE = Config(
     retries={"total_max_attempts": 1}, read_timeout=60
@@ -38,6 +46,13 @@ def echo(lab: Client) -> Client:
     return lab
 
 
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
 def reserve(lab: Client, count: int) -> Any:
     return lab.client("lambda", config=ONCE).put_function_concurrency(
         FunctionName="echo", ReservedConcurrentExecutions=count
@@ -55,12 +70,15 @@ DENIED = (
     f"User: arn:aws:iam::123456789012:user/lab is not authorized to perform: {ACTION} on resource: "
     f"{ARN} because no identity-based policy allows the {ACTION} action"
 )
+EXPIRED = "The security token included in the request is expired"
 FAILED = "An error occurred and the request cannot be processed."
 KINDS = {
     "throttle": (429, "TooManyRequestsException", "Rate exceeded"),
     "error": (500, "ServiceException", FAILED),
     "conflict": (409, "ResourceConflictException", BUSY + ARN),
     "deny": (403, "AccessDeniedException", DENIED),
+    "expire": (403, "ExpiredTokenException", EXPIRED),
+    "gone": (404, "ResourceNotFoundException", f"Function not found: {ARN}"),
 }
 
 
@@ -144,6 +162,190 @@ def test_faults_reach_every_protocol(
         call(client)
     assert caught.value.response["Error"]["Code"] == "ThrottlingException"
     call(client)
+
+
+@pytest.mark.parametrize(("service", "operation", "call"), CALLS)
+def test_expired_credentials_have_the_code_of_each_protocol(
+    lab: Client, service: str, operation: str, call: Callable[[Any], Any]
+) -> None:
+    lab.fault(operation=operation, kind="expire")
+    with pytest.raises(ClientError, match="expired") as caught:
+        call(lab.client(service, config=ONCE))
+    old = service in ("s3", "sts", "ec2")  # of the protocols that speak XML
+    assert caught.value.response["Error"]["Code"] == (
+        "ExpiredToken" if old else "ExpiredTokenException"
+    )
+
+
+def test_a_function_that_is_gone_is_named_with_what_it_was_asked_by(echo: Client) -> None:
+    echo.fault(operation="*", kind="gone", times=None)
+    client = echo.client("lambda")
+    for call, parameters, arn in (
+        (client.invoke, {}, f"{ARN}:$LATEST"),
+        (client.invoke, {"Qualifier": "live"}, f"{ARN}:live"),
+        (client.get_function, {}, ARN),
+        (client.get_alias, {"Name": "live"}, ARN),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call(FunctionName="echo", **parameters)
+        assert caught.value.response["Error"]["Message"] == f"Function not found: {arn}"
+
+
+def test_a_garbled_answer_has_its_status_and_no_json(echo: Client) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="garble")
+    assert "ReservedConcurrentExecutions" not in reserve(echo, 7)  # what the SDK makes of it
+    assert reserved(echo) == 7
+    entry = next(call for call in echo.log() if call["operation"] == "PutFunctionConcurrency")
+    assert entry["status"] == 200
+
+
+@pytest.mark.parametrize(("phase", "after"), [("before", None), ("after", 7)])
+def test_a_call_that_hangs_is_never_answered(echo: Client, phase: str, after: int | None) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="hang", phase=phase)
+    impatient = Config(retries={"total_max_attempts": 1}, read_timeout=0.5)
+    with pytest.raises(ReadTimeoutError):
+        echo.client("lambda", config=impatient).put_function_concurrency(
+            FunctionName="echo", ReservedConcurrentExecutions=7
+        )
+    assert reserved(echo) == after
+    assert echo.log()[-2]["status"] is None
+
+
+def test_a_lab_with_a_hanging_and_a_held_call_still_ends() -> None:
+    with ThreadPoolExecutor() as pool:
+        with running_lab() as lab:
+            lab.fault(operation="ListFunctions", kind="hang")
+            lab.fault(operation="GetAccountSettings", kind="hold")
+            client = lab.client("lambda", config=ONCE)
+            calls = [pool.submit(client.list_functions), pool.submit(client.get_account_settings)]
+            eventually(lambda: [fault["hits"] for fault in lab.faults()] == [1, 1])
+        for call in calls:
+            assert isinstance(call.exception(timeout=20), ConnectionClosedError)
+
+
+@pytest.mark.parametrize(("phase", "meanwhile"), [("before", None), ("after", 7)])
+def test_a_held_call_waits_for_its_release(echo: Client, phase: str, meanwhile: int | None) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="hold", phase=phase)
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(reserve, echo, 7)
+        eventually(lambda: echo.faults()[0]["hits"] == 1)
+        assert reserved(echo) == meanwhile
+        assert echo.release("Invoke") == 0
+        assert not call.done()
+        assert echo.release() == 1
+        assert call.result(timeout=20)["ReservedConcurrentExecutions"] == 7
+    assert reserved(echo) == 7
+    assert echo.release() == 0
+
+
+def test_a_held_call_is_applied_late_even_if_its_client_is_gone(echo: Client) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="hold")
+    impatient = Config(retries={"total_max_attempts": 1}, read_timeout=0.5)
+    with pytest.raises(ReadTimeoutError):
+        echo.client("lambda", config=impatient).put_function_concurrency(
+            FunctionName="echo", ReservedConcurrentExecutions=7
+        )
+    assert reserved(echo) is None
+    assert echo.release() == 1
+    eventually(lambda: reserved(echo) == 7)
+
+
+def test_a_release_can_let_one_operation_go_on_alone(echo: Client) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="hold")
+    echo.fault(operation="DeleteFunctionConcurrency", kind="hold")
+    client = echo.client("lambda", config=ONCE)
+    with ThreadPoolExecutor() as pool:
+        put = pool.submit(reserve, echo, 7)
+        delete = pool.submit(client.delete_function_concurrency, FunctionName="echo")
+        eventually(lambda: [fault["hits"] for fault in echo.faults()] == [1, 1])
+        assert echo.release("DeleteFunctionConcurrency") == 1
+        delete.result(timeout=20)
+        assert not put.done()
+        assert echo.release("PutFunctionConcurrency") == 1
+        put.result(timeout=20)
+    assert [write["operation"] for write in echo.writes()[-2:]] == [
+        "DeleteFunctionConcurrency",
+        "PutFunctionConcurrency",
+    ]
+
+
+def test_a_reset_loses_what_is_held_and_applies_none_of_it(echo: Client) -> None:
+    echo.fault(operation="PutFunctionConcurrency", kind="hold")
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(reserve, echo, 7)
+        eventually(lambda: echo.faults()[0]["hits"] == 1)
+        echo.reset()
+        assert isinstance(call.exception(timeout=20), ConnectionClosedError)
+    assert echo.writes() == []
+
+
+def test_a_rule_tells_one_alias_from_another(echo: Client) -> None:
+    client = echo.client("lambda", config=ONCE)
+    client.publish_version(FunctionName="echo")
+    echo.fault(operation="*", kind="error", alias="live", times=None)
+    for name in ("live", "deployguard"):
+        alias = {"FunctionName": "echo", "Name": name}
+        refused = 0
+        for call in (
+            partial(client.create_alias, FunctionVersion="1"),
+            partial(client.update_alias, Description="d"),
+            client.get_alias,
+            client.delete_alias,
+        ):
+            try:
+                call(**alias)
+            except ClientError:
+                refused += 1
+        assert refused == (4 if name == "live" else 0)
+
+
+def test_a_rule_tells_one_qualifier_from_another(echo: Client) -> None:
+    client = echo.client("lambda", config=ONCE)
+    client.publish_version(FunctionName="echo")
+    echo.fault(operation="Invoke", kind="error", qualifier="1", times=None)
+    client.invoke(FunctionName="echo")
+    for parameters in ({"FunctionName": "echo", "Qualifier": "1"}, {"FunctionName": f"{ARN}:1"}):
+        with pytest.raises(ClientError, match="ServiceException"):
+            client.invoke(**parameters)
+
+
+def test_one_of_two_callers_is_hit_and_their_writes_are_told_apart(echo: Client) -> None:
+    echo.fault(operation="*", kind="expire", access_key="FIRSTGUARD", times=None)
+    first = echo.client("lambda", config=ONCE, access_key="FIRSTGUARD")
+    second = echo.client("lambda", config=ONCE, access_key="SECONDGUARD")
+    with pytest.raises(ClientError, match="ExpiredTokenException"):
+        first.invoke(FunctionName="echo")
+    second.invoke(FunctionName="echo")
+    second.put_function_concurrency(FunctionName="echo", ReservedConcurrentExecutions=7)
+    assert echo.writes()[-1]["access_key"] == "SECONDGUARD"
+    assert [(call["access_key"], call["status"]) for call in echo.log()[-3:]] == [
+        ("FIRSTGUARD", 403),
+        ("SECONDGUARD", 200),
+        ("SECONDGUARD", 200),
+    ]
+
+
+def test_the_log_has_every_call_by_its_arrival(echo: Client) -> None:
+    seen = len(echo.log())
+    client = echo.client("lambda", config=ONCE)
+    client.publish_version(FunctionName="echo")
+    answer = client.create_alias(FunctionName="echo", Name="live", FunctionVersion="1")
+    with pytest.raises(ClientError):
+        client.get_alias(FunctionName="echo", Name="none")
+    client.invoke(FunctionName="echo", Qualifier="live")
+    echo.client("sts").get_caller_identity()
+    calls = echo.log()[seen:]
+    members = ("service", "operation", "resource", "alias", "qualifier", "status")
+    assert [tuple(call[name] for name in members) for call in calls] == [
+        ("lambda", "PublishVersion", "echo", "", "", 201),
+        ("lambda", "CreateAlias", "echo", "live", "", 201),
+        ("lambda", "GetAlias", "echo", "none", "", 404),
+        ("lambda", "Invoke", "echo", "", "live", 200),
+        ("sts", "GetCallerIdentity", "", "", "", 200),
+    ]
+    assert [call["seq"] for call in calls] == list(range(seen + 1, seen + 6))
+    assert [call["at"] for call in calls] == sorted(call["at"] for call in calls)
+    assert calls[1]["request_id"] == answer["ResponseMetadata"]["RequestId"]
 
 
 def test_a_denied_invoke_names_its_own_permission(echo: Client) -> None:

@@ -7,6 +7,8 @@ import os
 import socket
 import ssl
 import subprocess
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +164,39 @@ def test_an_unsigned_or_outdated_invoke_is_refused(echo: Client) -> None:
     unsigned = requests.post(echo.endpoint + INVOKE, data=b"{}", timeout=10)
     assert unsigned.status_code == 403
     assert unsigned.headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
-    echo.set(clock_step_s=3600)
-    status, code, message = refusal(echo.client("lambda", config=ONCE).invoke, FunctionName="echo")
-    assert (status, code) == (403, "InvalidSignatureException")
-    assert message.startswith("Signature expired:")
+    headers = dict(signed(echo, b"{}").headers.items()) | {"X-Amz-Date": "20260101T000000Z"}
+    outdated = requests.post(echo.endpoint + INVOKE, data=b"{}", headers=headers, timeout=10)
+    assert outdated.status_code == 403
+    assert outdated.headers["x-amzn-errortype"] == "InvalidSignatureException"
+    assert outdated.json()["message"].startswith("Signature expired:")
+
+
+@pytest.mark.parametrize("step", [-3600, 0, 3600])
+def test_every_answer_tells_the_date_of_the_labs_clock(echo: Client, step: int) -> None:
+    echo.set(clock_step_s=step)
+    invoke = signed(echo, b"{}")
+    answers = [
+        requests.get(f"{echo.endpoint}/_lab/health", timeout=10),
+        requests.get(f"{echo.endpoint}/2016-08-19/account-settings/", timeout=10),
+        requests.get(f"{echo.endpoint}/2015-03-31/functions/none", timeout=10),
+        requests.post(echo.endpoint + INVOKE, data=b"{}", headers=dict(invoke.headers), timeout=60),
+        requests.post(echo.endpoint, data={"Action": "GetCallerIdentity"}, timeout=60),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 200, 200]
+    for answer in answers:
+        (date,) = answer.raw.headers.getlist("date")
+        told = parsedate_to_datetime(date).timestamp()
+        assert told == pytest.approx(time.time() + step, abs=30)
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_step_of_the_clock_locks_no_caller_out(echo: Client, step: int) -> None:
+    client = echo.client("lambda", config=ONCE)
+    for _ in range(2):
+        assert client.invoke(FunctionName="echo")["StatusCode"] == 200
+        echo.set(clock_step_s=step)
+    client.put_function_concurrency(FunctionName="echo", ReservedConcurrentExecutions=1)
+    assert echo.writes()[-1]["at"] == pytest.approx(time.time() + step, abs=30)
 
 
 def test_a_presigned_invoke_works_and_cannot_be_changed(echo: Client) -> None:

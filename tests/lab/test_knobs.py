@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from deployguard.lab import knobs
-from deployguard.lab.knobs import BadKnobError, Knobs
+from deployguard.lab.calls import Call
+from deployguard.lab.checks import BadKnobError
+from deployguard.lab.knobs import Knobs
+
+
+def call(operation: str, **members: str) -> Call:
+    unsaid = {each.name: "" for each in fields(Call) if each.name not in ("headers", "body")}
+    about = unsaid | {"service": "lambda", "operation": operation} | members
+    return Call(headers={}, body=b"", **about)
 
 
 def strikes(rule: dict[str, Any], *, calls: int) -> list[int]:
     state = Knobs()
     state.add_fault({"operation": "UpdateAlias", "kind": "error"} | rule)
-    return [n for n in range(1, calls + 1) if state.struck("lambda", "UpdateAlias")]
+    return [
+        n for n in range(1, calls + 1) if state.due(call("UpdateAlias", resource="f", alias="live"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +38,10 @@ def strikes(rule: dict[str, Any], *, calls: int) -> list[int]:
         ({"nth": None, "times": 2}, [1, 2]),
         ({"service": "ecr"}, []),
         ({"operation": "*", "service": "lambda"}, [1]),
+        ({"alias": "live"}, [1]),
+        ({"alias": "deployguard"}, []),
+        ({"qualifier": "live"}, []),
+        ({"access_key": "OTHER"}, []),
     ],
 )
 def test_a_fault_strikes_the_calls_it_names(rule: dict[str, Any], expected: list[int]) -> None:
@@ -36,10 +51,24 @@ def test_a_fault_strikes_the_calls_it_names(rule: dict[str, Any], expected: list
 def test_a_fault_counts_only_calls_on_its_function() -> None:
     state = Knobs()
     fault = state.add_fault({"operation": "Invoke", "kind": "throttle", "nth": 2, "function": "a"})
-    answers = [bool(state.struck("lambda", "Invoke", name)) for name in ("a", "b", "b", "a", "a")]
+    answers = [bool(state.due(call("Invoke", resource=name))) for name in "abbaa"]
     assert answers == [False, False, False, True, False]
-    assert (fault.calls, fault.hits) == (3, 1)
-    assert state.calls == {"lambda.Invoke": 5}
+    assert fault.calls == 3
+
+
+def test_the_log_numbers_each_call_and_waits_for_its_status() -> None:
+    state = Knobs()
+    state.received(call("GetAlias", alias="live", access_key="A"))["status"] = 200
+    state.received(call("Invoke", qualifier="7", access_key="B"))
+    shown = [
+        [entry[name] for name in ("seq", "operation", "alias", "qualifier", "access_key", "status")]
+        for entry in state.log
+    ]
+    assert shown == [
+        [1, "GetAlias", "live", "", "A", 200],
+        [2, "Invoke", "", "7", "B", None],
+    ]
+    assert state.calls == {"lambda.GetAlias": 1, "lambda.Invoke": 1}
 
 
 @pytest.mark.parametrize(
@@ -92,11 +121,12 @@ def test_settings_are_set_shown_and_reset() -> None:
     assert state.idle_s == 3
     assert state.clock.step_s == 60
     state.add_fault({"operation": "Invoke", "kind": "error"})
-    state.struck("lambda", "Invoke")
+    state.received(call("Invoke"))
     state.record("PutFunctionConcurrency", "arn", None, 0)
     state.reset()
     assert state.settings() == neutral
     assert (state.faults, state.writes, state.calls, state.clock.step_s) == ([], [], {}, 0)
+    assert not state.log
 
 
 def test_the_write_log_numbers_each_change_and_names_its_caller() -> None:

@@ -6,6 +6,8 @@ import sys
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -18,9 +20,10 @@ from deployguard.lab.control.state import Cloud
 from deployguard.lab.elsewhere import Elsewhere
 from deployguard.lab.fleet.invoke import invoke
 from deployguard.lab.fleet.pool import Fleet
-from deployguard.lab.knobs import Caller, Fault, Knobs
+from deployguard.lab.knobs import Caller, Knobs
 from deployguard.lab.nouns import AwsError, Clock
 from deployguard.lab.registry import Registry
+from deployguard.lab.spoil import Gate, Spoiler
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,6 +45,7 @@ class Lab:
         self.inner_port = inner_port
         self.clock = Clock()
         self.knobs = Knobs(self.clock)
+        self.gate = Gate()
         self.elsewhere = Elsewhere(self.knobs, port=inner_port)
         self._fill()
 
@@ -68,12 +72,14 @@ class Lab:
 
     async def stop(self) -> None:
         """Kill every container and stop every thread."""
+        self.gate.close()
         await self.fleet.stop()
         self.cloud.close()
         self.elsewhere.close()
 
     async def reset(self) -> None:
         """Make everything as it was at the start."""
+        self.gate.close()
         await self.fleet.stop()
         self.cloud.close()
         self.knobs.reset()
@@ -92,29 +98,35 @@ class Lab:
         """Serve one request."""
         request_id = str(uuid.uuid4())
         call = calls.parse(scope, await _body(receive), request_id=request_id)
+        send_now = partial(_send, send, request_id=request_id, clock=self.clock)
         try:
-            answer, afterwards = await self._answer(call)
-            await _send(send, answer, request_id=request_id)
-            for fault in afterwards:
-                await spoil.strike(fault, call)
-        except spoil.LostError:
-            scope["extensions"][HANG_UP]()
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            if call.path.startswith("/_lab/"):
+                await send_now(await _guarded(backstage.serve(self, call), call))
+            else:
+                await self._attend(call, send_now)
+        except spoil.SilenceError as end:
+            hang_up = scope["extensions"][HANG_UP]
+            if isinstance(end, spoil.LostError):
+                hang_up()
+            try:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            finally:
+                hang_up()  # at the lab's end, where the server would answer 500
 
-    async def _answer(self, call: Call) -> tuple[Answer, list[Fault]]:
-        """Return the answer to a call, and the faults that strike once it is sent."""
-        if call.path.startswith("/_lab/"):
-            return await _guarded(backstage.serve(self, call), call), []
-        faults = self.knobs.struck(call.service, call.operation, call.resource)
-        afterwards = [fault for fault in faults if fault.phase == "reply"]
+    async def _attend(self, call: Call, send_now: Callable[[Answer], Awaitable[None]]) -> None:
+        """Answer a call to a service, with the faults that are due before, after and at the end."""
+        entry = self.knobs.received(call)
+        spoiler = Spoiler(self.knobs.due(call), call, self.gate)
         try:
-            await _strike(faults, call, phase="before")
-            answer = await _guarded(self._serve(call), call)
-            await _strike(faults, call, phase="after")
+            await spoiler.strike("before")
+            answer = spoiler.changed(await _guarded(self._serve(call), call))
+            await spoiler.strike("after")
         except AwsError as problem:
             answer = _refusal(problem, call)
-        return answer, afterwards
+        entry["status"] = answer.status
+        await send_now(answer)
+        await spoiler.strike("reply")
 
     async def _serve(self, call: Call) -> Answer:
         who = knobs.caller.set(Caller(call.service, call.access_key, call.request_id))
@@ -145,7 +157,7 @@ class Lab:
 
     async def _invoke(self, call: Call) -> Answer:
         if self.knobs.signatures:
-            signature.verify(call, now=self.clock.now())
+            signature.verify(call)
         name = unquote(call.path.split("/")[3])
         answer = await invoke(
             self.cloud,
@@ -170,12 +182,6 @@ class Lab:
         if (call.region, call.resource) in self.registry.repositories:
             await self.elsewhere.know_repository(call)
         return await self.elsewhere.serve(call)
-
-
-async def _strike(faults: list[Fault], call: Call, *, phase: str) -> None:
-    for fault in faults:
-        if fault.phase == phase:
-            await spoil.strike(fault, call)
 
 
 async def _guarded(serving: Awaitable[Answer], call: Call) -> Answer:
@@ -207,9 +213,9 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-async def _send(send: Send, answer: Answer, *, request_id: str) -> None:
+async def _send(send: Send, answer: Answer, *, request_id: str, clock: Clock) -> None:
     names = {name.lower() for name, _ in answer.headers}
-    headers = [*answer.headers]
+    headers = [*answer.headers, ("Date", formatdate(clock.now(), usegmt=True))]
     if "x-amzn-requestid" not in names:
         headers.append(("x-amzn-RequestId", request_id))
     if answer.status not in (204, 304):

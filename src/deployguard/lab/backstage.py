@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from deployguard.lab import answers
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
-from deployguard.lab.knobs import BadKnobError
+from deployguard.lab.checks import BadKnobError
 
 if TYPE_CHECKING:
     from deployguard.lab.app import Lab
@@ -57,6 +57,14 @@ def _writes(lab: Lab, _call: Call) -> Any:
     return lab.knobs.writes
 
 
+def _release(lab: Lab, call: Call) -> Any:
+    rule = _object(call)
+    strange = rule.keys() - {"operation"}
+    if strange:
+        raise BadKnobError(f"unknown member {min(strange)!r} of a release; known: operation")
+    return {"released": lab.gate.release(rule.get("operation"))}
+
+
 def _kill(lab: Lab, call: Call) -> Any:
     return {"killed": lab.fleet.kill(parse_qs(call.query).get("function", [None])[0])}
 
@@ -68,7 +76,9 @@ DOINGS: Mapping[tuple[str, str], Callable[[Lab, Call], Any]] = {
     ("GET", "faults"): lambda lab, _call: [asdict(fault) for fault in lab.knobs.faults],
     ("POST", "faults"): lambda lab, call: asdict(lab.knobs.add_fault(_object(call))),
     ("DELETE", "faults"): _clear_faults,
+    ("POST", "release"): _release,
     ("GET", "writes"): _writes,
+    ("GET", "log"): lambda lab, _call: list(lab.knobs.log),
     ("GET", "calls"): lambda lab, _call: dict(lab.knobs.calls),
     ("GET", "containers"): _containers,
     ("DELETE", "containers"): _kill,

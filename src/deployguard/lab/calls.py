@@ -31,6 +31,7 @@ MODELS = {"monitoring": "cloudwatch", "states": "stepfunctions", "email": "ses"}
 LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/")
 RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 FUNCTION_PATH = re.compile(r"/functions/([^/?]+)")
+ALIAS_PATH = re.compile(r"/functions/[^/]+/aliases/([^/]+)")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Call:
     region: str
     access_key: str
     resource: str  # the bare name of the function or repository, or nothing
+    alias: str  # the alias that the call reads or writes, or nothing
+    qualifier: str  # the alias or version that a function is asked for by, or nothing
     request_id: str
 
     @property
@@ -95,6 +98,8 @@ def parse(scope: Mapping[str, Any], body: bytes, *, request_id: str) -> Call:
         region=found["region"] if found else REGION,
         access_key=found["key"] if found else "",
         resource=_resource(service, path, body=body),
+        alias=_alias(service, path, body=body),
+        qualifier=_qualifier(service, path, query=query),
         request_id=request_id,
     )
 
@@ -171,6 +176,27 @@ def _resource(service: str, path: str, *, body: bytes) -> str:
         name = str(next(filter(None, named), ""))
     name = name.rpartition(":function:")[2].rpartition(":repository/")[2]
     return name.partition(":")[0]
+
+
+def _alias(service: str, path: str, *, body: bytes) -> str:
+    if service != "lambda":
+        return ""
+    found = ALIAS_PATH.search(path)
+    if found:
+        return unquote(found[1])
+    return str(_members(body).get("Name", "")) if path.rstrip("/").endswith("/aliases") else ""
+
+
+def _qualifier(service: str, path: str, *, query: str) -> str:
+    """Return the qualifier beside a function's name or, failing that, the one inside it."""
+    if service != "lambda":
+        return ""
+    beside = parse_qs(query).get("Qualifier")
+    if beside:
+        return beside[0]
+    found = FUNCTION_PATH.search(path)
+    bare = unquote(found[1]).rpartition(":function:")[2] if found else ""
+    return bare.partition(":")[2]
 
 
 def _members(body: bytes) -> dict[str, Any]:

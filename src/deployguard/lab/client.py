@@ -40,12 +40,21 @@ class Client:
         }
         return variables | ({"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {})
 
-    def client(self, service: str, *, config: Config | None = None, region: str = REGION) -> Any:
-        """Return a boto3 client of a service of the lab."""
+    def client(
+        self,
+        service: str,
+        *,
+        config: Config | None = None,
+        region: str = REGION,
+        access_key: str = ACCESS_KEY,
+    ) -> Any:
+        """Return a boto3 client of a service of the lab; any access key does."""
         return self.session.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint,
             region_name=region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=SECRET_KEY,
             verify=self.ca_bundle,
             config=config,
         )
@@ -70,6 +79,11 @@ class Client:
         """Remove every fault rule."""
         self._ask("DELETE", "faults")
 
+    def release(self, operation: str | None = None) -> int:
+        """Let held calls go on, those of one operation or all, and return how many."""
+        body = {"operation": operation} if operation else {}
+        return int(self._ask("POST", "release", body=body)["released"])
+
     def writes(self) -> list[dict[str, Any]]:
         """Return every applied change, in order."""
         return list(self._ask("GET", "writes"))
@@ -86,6 +100,10 @@ class Client:
     def calls(self) -> dict[str, int]:
         """Return how often each `service.Operation` was called."""
         return dict(self._ask("GET", "calls"))
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return every call by arrival; its status is None until it is answered."""
+        return list(self._ask("GET", "log"))
 
     def health(self) -> dict[str, Any]:
         """Return that the lab is up."""

@@ -131,6 +131,7 @@ def _uvicorn(lab: Lab, certificate: str | None) -> uvicorn.Server:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,  # the lab's own clock tells the date
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=0,
