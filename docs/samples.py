@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from deployguard import judge, plan, shift
+from deployguard import journal, judge, lease, plan, shift
 from deployguard.errors import DeployguardError
+from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
-    Alias,
     Answer,
     Breadcrumb,
     Evidence,
@@ -136,9 +136,11 @@ def _probe(
 
 
 def _errors() -> Iterator[DeployguardError]:
-    before = Alias("live", "arn", "41", {}, "revision")
     refused = "AWS kept refusing the change"
-    yield shift._needs_a_person("greeter", shift.Move("live", "42"), before=before, why=refused)
+    intent = Intent(What.ALIAS, "41", ("42",), name="live")
+    before = lease.alias_from(intent.before, name="live")
+    yield shift.needs_a_person("greeter", intent, before, why=refused)
+    yield journal.stays("greeter", why=refused)
     function = Function(
         name="greeter",
         arn="arn",

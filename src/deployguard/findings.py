@@ -131,6 +131,11 @@ KINDS = {
         "AWS refused the change, or did not answer",
         "run the command that the message gives",
     ),
+    "DG403": Kind(
+        "The lease could not be removed",
+        "AWS refused to delete the alias that holds it, or did not answer",
+        "run the command that the message gives, before the next deploy",
+    ),
 }
 
 

@@ -251,16 +251,19 @@ class Journal:
 
     def _complain(self, failure: DeployguardError) -> None:
         """Say that the lease stays; that matters where a later run would undo what was kept."""
-        said = f"the lease on {self.run.function.name} could not be removed: {failure.happened}"
         if self._has_kept and not self.run.is_interrupted:
-            raise Attention(
-                f"DG403: {said}",
-                cause="until it is gone, the next run takes this deploy for one that was killed, "
-                "and undoes it",
-                fix=f"aws lambda delete-alias --function-name {self.run.function.arn} "
-                f"--name {lease.ALIAS}",
-            ) from failure
-        self.run.say(said)
+            raise stays(self.run.function.arn, why=failure.happened) from failure
+        self.run.say(f"the lease could not be removed: {failure.happened}")
+
+
+def stays(function: str, *, why: str) -> Attention:
+    """Ask a person to remove the lease of a deploy that is meant to stay."""
+    return Attention(
+        f"DG403: the lease on {function} could not be removed: {why}",
+        cause="until it is gone, the next run takes this deploy for one that was killed, and "
+        "undoes it",
+        fix=f"aws lambda delete-alias --function-name {function} --name {lease.ALIAS}",
+    )
 
 
 def whoami() -> str:

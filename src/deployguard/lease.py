@@ -32,7 +32,9 @@ HEAD = re.compile(
     r"owner=(?P<owner>[0-9a-f]{8}) by=(?P<by>[A-Za-z0-9._/-]{1,40}) "
     r"until=(?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"
 )
-TARGET = re.compile(r"(?P<version>\$LATEST|\d+)(?:\+(?P<other>\d+)@(?P<share>[0-9.e-]+))?")
+TARGET = re.compile(
+    r"(?P<version>\$LATEST|\d+)(?:\+(?P<other>\d+)@(?P<share>[0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?))?"
+)
 
 
 class What(StrEnum):
@@ -113,17 +115,29 @@ def parse(text: str, *, function: str) -> Lease:
         )
     head = HEAD.match(rest)
     words = rest[head.end() :].split(" ")[1:] if head else []
-    intents = [INTENT.fullmatch(word) for word in words]
+    matches = [INTENT.fullmatch(word) for word in words]
+    intents = tuple(_intent(match) for match in matches if match is not None)
     until = _unix(head["until"]) if head else None
-    if schema != SCHEMA or head is None or until is None or rest != _clean(head, intents):
+    is_sound = all(is_value(i.what, value) for i in intents for value in (i.before, *i.after))
+    if schema != SCHEMA or not is_sound or not until or not head or rest != _again(head, matches):
         raise Refusal(
             f"alias {ALIAS} of {function} is no lease: its description says {text!r}",
             cause="it was edited by hand, or somebody uses an alias of this name",
             fix="see that nothing is left half done, then run aws lambda delete-alias "
             f"--function-name {function} --name {ALIAS}; or rename that alias",
         )
-    found = tuple(_intent(match) for match in intents if match is not None)
-    return Lease(head["owner"], head["by"], until, found)
+    return Lease(head["owner"], head["by"], until, intents)
+
+
+def is_value(what: What, value: str) -> bool:
+    """Say whether an intent of this kind can hold this value."""
+    match what:
+        case What.ALIAS:
+            return value == NOTHING or TARGET.fullmatch(value) is not None
+        case What.CONCURRENCY:
+            return value == NOTHING or value.isdigit()
+        case What.VARIABLE:
+            return True
 
 
 def merged(intents: Iterable[Intent], added: Intent) -> tuple[Intent, ...]:
@@ -147,26 +161,16 @@ def alias_text(alias: Alias | None) -> str:
 
 
 def alias_from(text: str, *, name: str) -> Alias | None:
-    """Read back what an alias served; raise Refusal where the text says nothing of the kind."""
-    if text == NOTHING:
-        return None
+    """Read back what an alias served, from a value of an intent."""
     match = TARGET.fullmatch(text)
-    try:
-        share = float(match["share"] or 0) if match else 0.0
-    except ValueError:
-        match = None
     if match is None:
-        raise Refusal(
-            f"the lease says that alias {name} served {text!r}, which is no version",
-            cause="the lease was edited by hand",
-            fix="point the alias where it should be, then remove the lease",
-        )
-    weights = {match["other"]: share} if match["other"] else {}
+        return None
+    weights = {match["other"]: float(match["share"])} if match["other"] else {}
     return Alias(name=name, arn="", version=match["version"], weights=weights, revision="")
 
 
-def _clean(head: re.Match[str], intents: list[re.Match[str] | None]) -> str:
-    """Return the text again as it must have been, which reveals what a match passes over."""
+def _again(head: re.Match[str], intents: list[re.Match[str] | None]) -> str:
+    """Return the text again as it must have been, which reveals what no match covers."""
     return " ".join([head[0], *(match[0] if match else "?" for match in intents)])
 
 

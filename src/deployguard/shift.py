@@ -101,7 +101,7 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
         except AwsFailure as failure:
             why = failure.happened
             run.say(f"putting back alias {intent.name}: {why}; reading it again")
-    raise _needs_a_person(run.function.arn, intent, wanted, why=why)
+    raise needs_a_person(run.function.arn, intent, wanted, why=why)
 
 
 def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alias | None:
@@ -181,7 +181,8 @@ def _describe(alias: Alias | None) -> str:
     return f"version {alias.version}{weights}"
 
 
-def _needs_a_person(function: str, intent: Intent, wanted: Alias | None, *, why: str) -> Attention:
+def needs_a_person(function: str, intent: Intent, wanted: Alias | None, *, why: str) -> Attention:
+    """Give the command that puts an alias back by hand."""
     named = f"--function-name {function} --name {intent.name}"
     if wanted is None:
         command = f"aws lambda delete-alias {named}"
