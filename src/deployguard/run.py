@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from deployguard.lease import Intent
 
 T = TypeVar("T")
-EXIT_CODES: dict[Verdict | None, int] = {
-    None: 0,
+EXIT_CODES = {
     Verdict.FRESH: 0,
     Verdict.STALE: 10,
     Verdict.INCONCLUSIVE: 11,
@@ -84,7 +83,7 @@ class Record:
     def exit_code(self) -> int:
         """Return the contract's exit code."""
         if self.error is None:
-            return EXIT_CODES.get(self.verdict, 1)
+            return 0 if self.verdict is None else EXIT_CODES.get(self.verdict, 1)
         refused = self.error.exit_code == Refusal.exit_code
         has_changed = any(change.result != "failed" for change in self.changes)
         return AwsFailure.exit_code if refused and has_changed else self.error.exit_code
