@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployguard.errors import (
     AwsFailure,
+    ConfigurationError,
     DeployguardError,
     Interrupted,
     OutOfTime,
@@ -74,7 +75,7 @@ class Record:
         """Return the contract's exit code."""
         if self.error is None:
             return EXIT_CODES.get(self.verdict, 1)
-        refused = self.error.exit_code == Refusal.exit_code
+        refused = self.error.exit_code in (ConfigurationError.exit_code, Refusal.exit_code)
         has_changed = any(change.result != "failed" for change in self.changes)
         return AwsFailure.exit_code if refused and has_changed else self.error.exit_code
 
@@ -93,6 +94,7 @@ class Run:
         self._lines: Connections | None = None
         self.began = time.monotonic()
         self.timeout_s = timeout_s
+        session.deadline = self.began + timeout_s
         self._signal: int | None = None
 
     @property
@@ -115,14 +117,14 @@ class Run:
         """Say whether a signal came already."""
         return self._signal is not None
 
-    def checkpoint(self) -> None:
-        """Raise Interrupted if a signal came.
+    def checkpoint(self, *, left: DeployguardError | None = None) -> None:
+        """Raise Interrupted if a signal came; `left` is what could not be put back after it.
 
         NOTE: the first one raised it already, but Python drops what a signal handler raises while
         an object is being finalised.
         """
         if self._signal is not None:
-            raise Interrupted(self._signal)
+            raise Interrupted(self._signal, left=left)
 
     def wait_until(self, moment: float) -> None:
         """Sleep until a moment of the run, but not past its deadline."""

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from deployguard.aws import functions
-from deployguard.errors import Attention, AwsFailure, Interrupted, Superseded
+from deployguard.errors import Attention, AwsFailure, DeployguardError, Interrupted, Superseded
 from deployguard.model import LATEST, Alias
 from deployguard.run import Run
 
 ATTEMPTS = 3
-CONFLICTS = ("PreconditionFailedException", "ResourceConflictException")
+SIGNALLED_S = 6.0  # GitHub kills 7.5 s after its first signal
+OVERTIME_S = 9.0  # for putting back what the run's own time did not suffice for
 
 
 @dataclass
@@ -50,22 +51,35 @@ def _unless_kept(run: Run, function: str, move: Move, *, before: Alias | None) -
     """Put the alias back; a first signal that arrives meanwhile must not cut it short."""
     if move.kept:
         return
+    was_interrupted = run.is_interrupted
+    try:
+        _put_back_in_time(run, function, move, before=before)
+    except Interrupted:
+        if was_interrupted:
+            raise
+        _put_back_in_time(run, function, move, before=before)
+        raise
+
+
+def _put_back_in_time(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
+    """Put the alias back before the CI service kills the run, or soon after its own time."""
+    run.session.hurry(SIGNALLED_S if run.is_interrupted else max(run.left, 0.0) + OVERTIME_S)
     try:
         put_back(run, function, move, before=before)
-    except Interrupted:
-        put_back(run, function, move, before=before)
+    except DeployguardError as problem:
+        run.checkpoint(left=problem)
         raise
 
 
 def to(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
     """Move the alias; raise Superseded where somebody else moved it first."""
     current = before
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             _write(run, function, move, before=current, version=move.version, weights={})
             return
         except AwsFailure as failure:
-            if not (failure.maybe_applied or failure.code in CONFLICTS):
+            if not failure.is_undecided:
                 raise
             refused = failure
         current = functions.alias(run.session, function, move.name)
@@ -74,23 +88,31 @@ def to(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
             return
         if not _is_same(current, before):
             raise _superseded(move, current)
-    raise refused
+        if attempt == ATTEMPTS or not run.session.pause(attempt):
+            raise refused
 
 
 def put_back(run: Run, function: str, move: Move, *, before: Alias | None) -> None:
     """Give the alias back what it served, unless somebody else moved it since."""
-    why = "AWS kept refusing the change"
-    for _ in range(ATTEMPTS):
+    is_tried = False
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             current = functions.alias(run.session, function, move.name)
             if not _is_same(current, before):
+                is_tried = True
                 _restore(run, function, move, current=current, before=before)
-            run.record.after = before.version if before else None
-            return
+            elif is_tried:
+                run.was_applied()
+            break
         except AwsFailure as failure:
-            why = failure.happened
-            run.say(f"putting back alias {move.name}: {why}; reading it again")
-    raise _needs_a_person(run.function.arn, move, before=before, why=why)
+            run.say(f"putting back alias {move.name}: {failure.happened}")
+            if attempt == ATTEMPTS or not run.session.pause(attempt):
+                raise _needs_a_person(
+                    run.function.arn, move, before=before, why=failure.happened
+                ) from failure
+    run.record.after = before.version if before else None
+    if is_tried:
+        run.say(f"put alias {move.name} back to {_describe(before)}")
 
 
 def _restore(
@@ -109,7 +131,6 @@ def _restore(
             version=before.version,
             weights=before.weights,
         )
-    run.say(f"put alias {move.name} back to {_describe(before)}")
 
 
 def _write(
