@@ -312,6 +312,21 @@ class Function:
     fingerprint: str  # of code and configuration: equal fingerprints publish to one version
     reserved_concurrency: int | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Say whether AWS will run it: any other state, a new one too, is waited out."""
+        return self.state in ("Active", "Inactive")
+
+    @property
+    def has_failed(self) -> bool:
+        """Say whether AWS gave up preparing or updating it, so that waiting is no use."""
+        return "Failed" in (self.state, self.update_status)
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether it is ready and no update of it is in progress, or it failed."""
+        return self.has_failed or (self.is_ready and self.update_status == "Successful")
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -348,3 +363,8 @@ class Provisioned:
     requested: int
     available: int
     reason: str
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether AWS is done with it, one way or the other."""
+        return self.status in ("READY", "FAILED")
