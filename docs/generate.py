@@ -53,6 +53,7 @@ KNOBS = {
     "report_style": "the format of the REPORT line in logs",
     "log_delay_s": "how long log lines take to appear",
     "async_retry_s": "the pause before a failed asynchronous event is tried again",
+    "zero_destroys": "whether reserving 0 ends idle containers, which is not known of AWS",
     "signatures": "whether the signature of an Invoke is checked",
     "account_concurrency": "how many invocations the account runs at once",
     "clock_step_s": "how far the lab's clock is ahead of the machine's",

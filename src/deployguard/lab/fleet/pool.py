@@ -178,6 +178,12 @@ class Fleet:
                     self._leave(container)
                 self.pools[key].generation = 0
 
+    def emptied(self, function_arn: str) -> None:
+        """Let every idle container of a function go."""
+        for key in [key for key in self.pools if key[0] == function_arn]:
+            for container in list(self.pools[key].idle):
+                self._remove(container)
+
     def provision(self, build: Build, count: int) -> None:
         """Keep `count` containers of a version warm; none takes the promise back."""
         key = (build.function_arn, build.version)
