@@ -142,6 +142,11 @@ KINDS = {
         "AWS refused to delete the alias that holds it, or did not answer",
         "run the command that the message gives, before the next deploy",
     ),
+    "DG404": Kind(
+        "Reserved concurrency could not be restored",
+        "another function reserved what this one gave back while it was drained",
+        "run the command that the message gives; until then callers are throttled",
+    ),
 }
 
 

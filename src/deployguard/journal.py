@@ -53,9 +53,7 @@ def held(run: Run, settings: Settings, function: str, *, needed: bool = True) ->
         return
     journal = Journal(run, function)
     try:
-        is_outdated = journal.acquire(wait_s=settings.wait_lock, needed=needed)
-        run.journal = journal if journal.lease is not None else None
-        yield is_outdated
+        yield journal.acquire(wait_s=settings.wait_lock, needed=needed)
     finally:
         run.journal = None
         run.finish(journal.close)
@@ -185,6 +183,7 @@ class Journal:
 
     def _begin(self, ours: Lease, found: Alias) -> None:
         self.lease, self._revision = ours, found.revision
+        self.run.journal = self
         threading.Thread(target=self._renew, name="deployguard-lease", daemon=True).start()
 
     def _renew(self) -> None:

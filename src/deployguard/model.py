@@ -311,6 +311,7 @@ class Function:
     mode: Mode
     fingerprint: str  # of code and configuration: equal fingerprints publish to one version
     reserved_concurrency: int | None = None
+    description: str = ""
 
     @property
     def is_ready(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deployguard.aws.session import Session
-from deployguard.errors import AccessDenied, AwsFailure, NotFound
+from deployguard.errors import AccessDenied, AwsFailure, NotFound, Refusal
 from deployguard.model import Alias, Function, Mode, Provisioned
 
 if TYPE_CHECKING:
@@ -190,6 +190,92 @@ def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | No
     )
 
 
+def describe(session: Session, name: str, *, description: str, revision: str) -> None:
+    """Change the description of `$LATEST`, provided that nobody changed it since `revision`."""
+    session.write(
+        f"change the description of {name}",
+        session.functions.update_function_configuration,
+        FunctionName=name,
+        Description=description,
+        RevisionId=revision,
+    )
+
+
+def variable(session: Session, name: str, variable_name: str) -> str | None:
+    """Read one variable of the environment of `$LATEST`."""
+    value: str | None = _environment(session, name)[0].get(variable_name)
+    return value
+
+
+def set_variable(session: Session, name: str, variable_name: str, *, value: str | None) -> None:
+    """Set one variable of `$LATEST`, or remove it; the other ones leave this place for AWS only.
+
+    AWS replaces the environment as a whole, so the write holds for the revision that was read.
+    """
+    variables, revision = _environment(session, name)
+    others = {key: old for key, old in variables.items() if key != variable_name}
+    wanted = others if value is None else {**others, variable_name: value}
+    try:
+        session.write(
+            f"set variable {variable_name} of {name}",
+            session.functions.update_function_configuration,
+            FunctionName=name,
+            Environment={"Variables": wanted},
+            RevisionId=revision,
+        )
+    except AwsFailure as failure:
+        # NOTE: AWS quotes the whole environment where it is too large.
+        if any(secret and secret in str(failure) for secret in others.values()):
+            failure.happened = f"could not set variable {variable_name} of {name}: {failure.code}"
+            raise failure from None
+        raise
+
+
+def _environment(session: Session, name: str) -> tuple[dict[str, str], str]:
+    """Read the environment of `$LATEST`, and the revision that it is of."""
+    answer = session.read(
+        f"read the configuration of {name}",
+        session.functions.get_function_configuration,
+        FunctionName=name,
+    )
+    environment = answer.get("Environment", {})
+    if "Error" in environment:
+        code = environment["Error"].get("ErrorCode", "")
+        raise Refusal(
+            f"the environment of {name} cannot be read: {code}",
+            cause="it is encrypted with a key that the role may not use",
+            fix="grant kms:Decrypt on the function's key, or use another remedy",
+        )
+    return dict(environment.get("Variables", {})), answer.get("RevisionId", "")
+
+
+def reserved(session: Session, name: str) -> int | None:
+    """Read the reserved concurrency; None where there is none, which is not 0."""
+    answer = session.read(
+        f"read the reserved concurrency of {name}",
+        session.functions.get_function_concurrency,
+        FunctionName=name,
+    )
+    return answer.get("ReservedConcurrentExecutions")
+
+
+def reserve(session: Session, name: str, concurrency: int | None) -> None:
+    """Reserve concurrency, or give the reservation back; nothing makes this write conditional."""
+    if concurrency is None:
+        session.write(
+            f"remove the reserved concurrency of {name}",
+            session.functions.delete_function_concurrency,
+            FunctionName=name,
+        )
+        return
+    session.write(
+        f"reserve concurrency {concurrency} for {name}",
+        session.functions.put_function_concurrency,
+        FunctionName=name,
+        ReservedConcurrentExecutions=concurrency,
+    )
+
+
 def unreserved_concurrency(session: Session) -> int | None:
     """Read how many containers the account leaves; unknown where the role may not ask."""
     try:
@@ -221,6 +307,7 @@ def _function(
         revision=configuration.get("RevisionId", ""),
         modified=_unix(configuration.get("LastModified", "")),
         timeout_s=configuration.get("Timeout", 3),
+        description=configuration.get("Description", ""),
         architecture=next(iter(configuration.get("Architectures", ())), "x86_64"),
         mode=_mode(configuration),
         fingerprint=_fingerprint(configuration),
