@@ -26,6 +26,7 @@ T = TypeVar("T")
 ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
+JSON = ("json", "rest-json")
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -148,9 +149,14 @@ class Session:
         )
         with failures.translated(f"create a client for {service}"):
             try:
-                return self._session.create_client(service, region_name=self.region, config=config)
+                client = self._session.create_client(
+                    service, region_name=self.region, config=config
+                )
             except ValueError as error:
                 raise ConfigurationError(
                     f"could not create a client for {service}: {error}",
                     fix="check AWS_ENDPOINT_URL and the AWS configuration file",
                 ) from error
+        if client.meta.service_model.protocol in JSON:
+            client.meta.events.register("before-parse", failures.refuse_unreadable)
+        return client
