@@ -21,7 +21,9 @@ import samples
 from ruamel.yaml import YAML
 
 from deployguard import ci
+from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
+from deployguard.errors import Trouble
 from deployguard.findings import KINDS
 from deployguard.lab import faults, knobs
 
@@ -251,6 +253,28 @@ def finding_index() -> str:
     return _table(("id", "title"), *rows)
 
 
+# Errors of AWS
+
+
+def errors() -> str:
+    """Return a table of what each failure of a call means, and what is done about it."""
+    head = ("failure", "likely cause", "a read", "a write", "codes")
+    return _table(head, *(_trouble(trouble, row) for trouble, row in failures.TABLE.items()))
+
+
+def _trouble(trouble: Trouble, row: failures.Row) -> tuple[str, ...]:
+    read = "is sent again" if trouble in failures.REPEATED_READS else "fails"
+    write = "fails"
+    if trouble in failures.REPEATED_WRITES:
+        write = "is sent again"
+    elif trouble in failures.UNKNOWN_WRITES:
+        write = "may have been applied: what it changes is read first"
+    elif trouble in (Trouble.CONFLICT, Trouble.PRECONDITION):
+        write = "was refused: what it changes is read first"
+    codes = ", ".join(f"`{code}`" for code in row.codes)
+    return trouble.value, row.cause, read, write, codes
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "demo": demo,
     "tests": tests,
@@ -260,6 +284,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "faults": fault_table,
     "findings": findings,
     "finding-index": finding_index,
+    "errors": errors,
 }
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def mark_description(run: Run, latest: Function) -> Function:
         raise Refusal(
             f"the description of {latest.name} has no room for a mark ({len(text)} characters)",
             cause="AWS publishes a new version only where something differs from the last one",
-            fix=f"shorten it by {len(wanted) - DESCRIPTION_LIMIT} characters, or use another remedy",
+            fix=f"shorten it by {len(wanted) - DESCRIPTION_LIMIT}, or use another remedy",
         )
 
     def describe(now: Function) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -180,6 +180,18 @@ def is_repeated(failure: AwsFailure, *, writes: bool) -> bool:
     return failure.trouble in (REPEATED_WRITES if writes else REPEATED_READS)
 
 
+def refuse_unreadable(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:
+    """Raise where a success is cut short or not AWS's: botocore would take it for an empty one."""
+    shape = operation_model.output_shape
+    is_expected = shape is not None and shape.members and not operation_model.has_streaming_output
+    if response_dict["status_code"] not in (200, 201) or not is_expected:
+        return
+    try:
+        json.loads(response_dict["body"])
+    except ValueError as error:
+        raise ResponseParserError(f"the answer is not JSON ({error})") from error
+
+
 @contextmanager
 def translated(doing: str, *, writes: bool = False, resource: str = "") -> Iterator[None]:
     """Turn whatever botocore raises inside into one of our errors, saying what was being done.
@@ -208,8 +220,8 @@ def translated(doing: str, *, writes: bool = False, resource: str = "") -> Itera
 
 
 def _answered(doing: str, error: ClientError, *, writes: bool, resource: str) -> AwsFailure:
-    code = error.response["Error"].get("Code", "")
-    message = error.response["Error"].get("Message", "")
+    said = error.response.get("Error", {})  # nothing, where the body is not AWS's
+    code, message = said.get("Code", ""), said.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     operation = error.operation_name
     trouble = BY_CODE.get(f"{operation}.{code}") or BY_CODE.get(code) or _by_status(status)

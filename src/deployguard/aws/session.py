@@ -28,6 +28,7 @@ T = TypeVar("T")
 ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
+JSON = ("json", "rest-json")
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -176,4 +177,6 @@ class Session:
                     fix="check AWS_ENDPOINT_URL and the AWS configuration file",
                 ) from error
         client.meta.events.register("after-call.lambda", self._read_clock)
+        if client.meta.service_model.protocol in JSON:
+            client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
