@@ -139,6 +139,21 @@ def test_a_stale_read_after_an_update_shows_it_in_progress(echo: Any, lab: Clien
     assert again["RevisionId"] == true["RevisionId"] != stale["RevisionId"]
 
 
+def test_a_stale_read_during_an_update_shows_how_the_one_before_it_ended(
+    echo: Any, lab: Client
+) -> None:
+    lab.set(update_s=0.2)
+    echo.update_function_configuration(FunctionName="echo", Timeout=9)
+    echo.get_waiter("function_updated_v2").wait(
+        FunctionName="echo", WaiterConfig={"Delay": 0.01, "MaxAttempts": 2000}
+    )
+    lab.set(update_s=60)
+    echo.update_function_configuration(FunctionName="echo", Timeout=10)
+    lab.fault(operation="GetFunctionConfiguration", kind="stale")
+    stale = echo.get_function_configuration(FunctionName="echo")
+    assert (stale["Timeout"], stale["LastUpdateStatus"]) == (9, "Successful")
+
+
 def test_a_container_can_survive_the_deploy_and_not_the_next_configuration(
     echo: Any, lab: Client
 ) -> None:
