@@ -43,7 +43,8 @@ KNOBS = {
     "update_fails": "the reason code with which the next updates fail",
     "publish_s": "how long a new version stays pending",
     "linger": "old containers of `$LATEST` that keep serving: "
-    '`[{"function": "greeter", "count": 2, "seconds": 30}]`; null means all, and for ever',
+    '`[{"function": "greeter", "count": 2, "seconds": 30}]`; null means all, and for ever; '
+    "`updates` limits a rule to that many updates of code or configuration, and counts down",
     "provisioning_s": "how long provisioned concurrency takes to become ready",
     "virtual": "containers of functions created from now on are no processes: they answer canaries "
     "inside the lab, by the thousand",

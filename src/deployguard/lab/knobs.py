@@ -21,7 +21,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "propagation_mode": ("step", "ramp"),
     "report_style": ("new", "old"),
 }
-LINGER = {"count": "int | None", "seconds": "float | None"}
+LINGER = {"count": "int | None", "seconds": "float | None", "updates": "int | None"}
 REMEMBERED = 100_000  # calls: a lab may be up for days
 
 
