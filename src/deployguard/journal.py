@@ -47,6 +47,9 @@ def held(run: Run, settings: Settings, function: str, *, needed: bool = True) ->
     It is where another run ended, or was undone, while this one waited for the lease. Where no
     lease is needed, none is taken; another run's is respected and a dead one's undone all the same.
     """
+    if run.journal is not None:  # a part of what holds it already
+        yield False
+        return
     if not settings.lock:
         run.say(UNLOCKED)
         yield False

@@ -32,12 +32,24 @@ class Move:
 
     def to(self, version: str) -> None:
         """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
-        after = tuple(dict.fromkeys((*self.intent.after, version)))
-        self.intent = replace(self.intent, after=after)
+        before = self.intent
+        self.intent = replace(before, after=tuple(dict.fromkeys((*before.after, version))))
         self.run.note(self.intent)
-        wanted = Alias(self.intent.name, "", version, {}, "")
-        self.current = _to(self.run, self.function, wanted, before=self.current)
+        wanted = Alias(before.name, "", version, {}, "")
+        try:
+            self.current = _to(self.run, self.function, wanted, before=self.current)
+        except (AwsFailure, Superseded) as failure:
+            if not (isinstance(failure, AwsFailure) and failure.maybe_applied):
+                self.intent = before  # whoever has the alias at this version, it is not this run
+                if not self.has_moved:
+                    self.run.settle(before)
+            raise
         self.run.record.after = version
+
+    @property
+    def has_moved(self) -> bool:
+        """Say whether the alias was moved, or may have been."""
+        return bool(self.intent.after)
 
     def keep(self) -> None:
         """Leave the alias where it was moved to."""
@@ -60,22 +72,24 @@ def moved(
     *,
     name: str,
     before: Alias | None,
-    version: str,
+    version: str | None,
     finish: bool = False,
 ) -> Iterator[Move]:
     """Point an alias at one version alone, for the block, and for good if the move is kept.
 
-    `finish` says what a later run should do about it where this one is killed: complete the move.
+    Without a version it stays where it is until the block itself moves it. `finish` says what a
+    later run should do about it where this one is killed: complete the move.
     """
     intent = Intent(What.ALIAS, lease.alias_text(before), (), name=name, finish=finish)
     move = Move(run, function, intent, before)
     try:
-        move.to(version)
+        if version is not None:
+            move.to(version)
         yield move
     finally:
         if move.kept:
             run.settle(move.intent, kept=True)
-        else:
+        elif move.has_moved:
             run.finish(move.put_back)
 
 
@@ -111,8 +125,8 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
 
 
 def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alias | None:
-    """Move the alias; raise Superseded where somebody else moved it first."""
-    current = before
+    """Move the alias; raise Superseded where somebody else moved it first, even to this version."""
+    current, is_maybe_ours = before, False
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _write(run, function, wanted, before=current)
@@ -120,8 +134,9 @@ def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alia
             if not failure.is_undecided:
                 raise
             refused = failure
+            is_maybe_ours |= failure.maybe_applied
         current = functions.alias(run.session, function, wanted.name)
-        if _is_same(current, wanted):
+        if is_maybe_ours and _is_same(current, wanted):
             run.was_applied()
             return current
         if not _is_same(current, before):
