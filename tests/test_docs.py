@@ -29,7 +29,7 @@ PAGES = sorted(
 )
 README = (ROOT / "README.md").read_text()
 HANG_UP, BROKEN_PIPE = 129, 141
-SERVICES = {"lambda": "lambda", "ecr": "ecr", "cloudwatch": "cloudwatch"}
+SERVICES = {"lambda": "lambda", "ecr": "ecr", "cloudwatch": "cloudwatch", "sqs": "sqs"}
 OTHERWISE_NAMED = {"lambda:Invoke": "lambda:InvokeFunction"}
 
 
