@@ -145,6 +145,26 @@ def test_a_function_that_is_switched_off_is_not_drained(live: Team) -> None:
     assert reserved(live) == 0
 
 
+def test_a_drain_that_would_lose_events_is_refused_unless_that_is_accepted(live: Team) -> None:
+    live.lab.set(zero_destroys=True)
+    live.functions.add_permission(
+        FunctionName=live.name,
+        Qualifier="live",
+        StatementId="uploads",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceArn="arn:aws:s3:::uploads",
+    )
+    before = live.writes()
+    refused = refresh(live, "--remedy", "drain")
+    assert refused.exit_code == 3, refused.out
+    assert "s3.amazonaws.com for arn:aws:s3:::uploads" in refused.out
+    assert live.writes() == before
+    accepted = refresh(live, "--remedy", "drain", "--drain-for", "1", "--accept-loss")
+    assert accepted.exit_code == 0, accepted.out
+    assert "every caller that waits for an answer gets status 429" in accepted.err
+
+
 def drained(team: Team, number: int) -> tuple[int, str]:
     """Signal a refresh in the middle of its drain; return how it ended."""
     team.functions.put_function_concurrency(FunctionName=team.name, ReservedConcurrentExecutions=50)
