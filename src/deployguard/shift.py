@@ -63,6 +63,8 @@ class Move:
             self.run.settle(self.intent)
             raise
         self.run.settle(self.intent)
+        before = lease.alias_from(self.intent.before, name=self.intent.name)
+        self.run.record.after = before.version if before else None
 
 
 @contextmanager
@@ -118,7 +120,6 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
                 raise needs_a_person(
                     run.function.arn, intent, wanted, why=failure.happened
                 ) from failure
-    run.record.after = wanted.version if wanted else None
     if is_tried:
         run.say(f"put alias {intent.name} back to {_describe(wanted)}")
     return is_tried
