@@ -182,10 +182,11 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     """Write and print the report, and hand its results to the CI service."""
-    from deployguard.report import document, files, text
+    from deployguard.report import document, files, history, text
 
-    report = document.build(record, seconds=seconds, tool=__version__)
     folder = Path(settings.report_dir)
+    moves = history.after(folder, record)
+    report = document.build(record, seconds=seconds, tool=__version__, history=moves)
     path = files.write(report, folder)
     shown = text.render(report)
     _print(files.dump(report) if settings.format == "json" else shown)
@@ -195,7 +196,8 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
         ci.summary(os.environ, ci.fenced(shown))
     except ConfigurationError as error:
         _talk(f"warning: {error}")
-    for line in ci.annotate(os.environ, document.findings(report)):
+    level = "error" if record.exit_code else "warning"
+    for line in ci.annotate(os.environ, document.findings(report), level=level):
         _talk_to_ci(line)
     return record.exit_code
 

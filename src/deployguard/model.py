@@ -196,6 +196,7 @@ class Evidence:
     builds: Mapping[str, str] = field(default_factory=dict)  # build id -> where it comes from
     superseded: str = ""  # what somebody else changed meanwhile
     unready: str = ""  # why provisioned concurrency did not become ready
+    no_way_back: str = ""  # why nothing could serve again that served before; moves no verdict
 
     def predates_update(self, probe: Probe) -> bool:
         """Say whether a container of $LATEST was born before the image was put there.
@@ -251,6 +252,18 @@ class Change:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     result: str = "ok"  # ok, failed or unknown
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A move of an alias that was kept: what it served since, and what before."""
+
+    function: str  # ARN
+    alias: str
+    at: str  # when the run began; ISO 8601, UTC
+    command: str
+    version: str
+    before: str | None
 
 
 @dataclass(frozen=True)

@@ -23,5 +23,6 @@ def _alias(run: Run, function: str, intent: Intent) -> None:
     try:
         if not shift.restore(run, function, intent):
             run.say(f"alias {intent.name} serves {intent.wanted}, as it should")
+        run.record.recovered.append(intent.name)
     except Superseded as theirs:
         run.say(f"{theirs.happened}; left alone")
