@@ -183,7 +183,9 @@ def test_the_sample_that_is_no_output_still_has_the_codes_words() -> None:
 # Commands and settings
 
 
-@pytest.mark.parametrize("command", ["check", "verify", "rollback", "stamp", "report"])
+@pytest.mark.parametrize(
+    "command", ["check", "verify", "rollback", "recover", "prune", "stamp", "report"]
+)
 def test_every_option_of_a_command_is_in_its_table(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,17 +289,25 @@ def test_every_service_that_is_called_is_known_to_these_tests() -> None:
 
 def test_the_policy_covers_the_function_and_its_qualifiers() -> None:
     for each in statements():
-        if many(each["Action"])[0].startswith("lambda:"):
-            bare, qualified = each["Resource"]
+        named = [one for one in many(each["Resource"]) if one.startswith("arn:aws:lambda:")]
+        if named and each["Sid"] != "Prune":
+            bare, qualified = named
             assert qualified == f"{bare}:*"
 
 
+def test_the_policy_does_not_allow_the_function_itself_to_be_deleted() -> None:
+    (deleting,) = [each for each in statements() if "lambda:DeleteFunction" in each["Action"]]
+    assert (deleting["Sid"], many(deleting["Action"])) == ("Prune", ["lambda:DeleteFunction"])
+    assert all(resource.endswith(":*") for resource in many(deleting["Resource"]))
+
+
 def test_verify_needs_no_statement_that_changes_anything() -> None:
-    (change,) = [each for each in statements() if each["Sid"] == "Change"]
+    changing = [each for each in statements() if each["Sid"] in ("Change", "Prune")]
+    changes = [action for each in changing for action in many(each["Action"])]
     writes = ("Create", "Delete", "Publish", "Put", "Update")
     everything = [action for each in statements() for action in many(each["Action"])]
     writing = [action for action in everything if action.split(":")[1].startswith(writes)]
-    assert sorted(change["Action"]) == sorted(writing)
+    assert sorted(changes) == sorted(writing)
 
 
 # CI

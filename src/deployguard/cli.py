@@ -173,6 +173,8 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
             return guard.check(run, settings, target)
         case "rollback":
             return guard.rollback(run, settings, target)
+        case "prune":
+            return guard.prune(run, settings, target)
         case "verify":
             guard.verify(run, settings, target)
         case _:
@@ -297,6 +299,7 @@ COMMANDS = {
     "verify": Command("Judge the routes as they are, without changing anything", _run),
     "rollback": Command("Move the alias back to what was live before", _run),
     "recover": Command("Finish or undo what a killed run left behind", _run),
+    "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

@@ -23,8 +23,8 @@ from deployguard.model import LATEST
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
 JUDGING = ("check", "verify", "rollback")
-WRITING = ("check", "rollback", "recover")
-RUNNING = ("check", "verify", "rollback", "recover")
+WRITING = ("check", "rollback", "recover", "prune")
+RUNNING = ("check", "verify", "rollback", "recover", "prune")
 
 
 def option(
@@ -133,7 +133,10 @@ class Settings(BaseSettings):
         "rollback",
         metavar="VERSION",
     )
-    dry_run: bool = option(False, "print the plan and change nothing", "check", "rollback")
+    keep: int = option(
+        5, "the newest versions to keep in any case", "prune", ge=1, le=10_000, metavar="N"
+    )
+    dry_run: bool = option(False, "print the plan and change nothing", "check", "rollback", "prune")
     report_dir: str = option(
         "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
     )

@@ -165,7 +165,7 @@ def builds(run: Run, name: str) -> dict[str, str]:
     """Name the builds of recent versions, so that a finding can say whose an old one is."""
     found: dict[str, str] = {}
     with contextlib.suppress(DeployguardError):  # a name is a courtesy, not evidence
-        for number in functions.versions(run.session, name)[:RECENT_VERSIONS]:
+        for number in list(functions.versions(run.session, name))[:RECENT_VERSIONS]:
             with contextlib.suppress(DeployguardError):  # an old image may be gone
                 version = functions.function(run.session, name, qualifier=number)
                 made = images.image(run.session, version.image_uri or "").stamp

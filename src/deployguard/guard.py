@@ -1,4 +1,4 @@
-"""The story: what check, verify, rollback and recover do, in order."""
+"""The story: what check, verify, rollback, recover and prune do, in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from deployguard import discover, journal, judge, plan, probe, publish, shift
+from deployguard import discover, journal, judge, plan, probe, publish, shift, usage
 from deployguard.aws import functions
 from deployguard.config import Settings, Target, alias_of
 from deployguard.model import LATEST, Alias, Evidence, Function, Policy, Route, Ruling, Verdict
@@ -73,6 +73,24 @@ def recover(run: Run, settings: Settings, target: Target) -> None:
     with journal.held(run, settings, target.name, needed=False) as has_recovered:
         if not has_recovered:
             run.say("no run has left anything behind")
+
+
+def prune(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
+    """Delete old published versions that nothing uses, and never one that is the way back.
+
+    Returns the planned steps, and takes none, where only the plan is asked for.
+    """
+    run.record.function = functions.function(run.session, target.name)
+    pruning = usage.read(run, settings, target.name)
+    if settings.dry_run:
+        return pruning.steps()
+    with journal.held(run, settings, target.name, needed=bool(pruning.doomed)):
+        if pruning.doomed:  # read again, because the lease was free until now
+            pruning = usage.read(run, settings, target.name)
+        for step in pruning.steps():
+            run.say(step)
+        usage.delete(run, target.name, pruning.doomed)
+    return None
 
 
 def _way_back(

@@ -43,7 +43,7 @@ EXIT_CODES: dict[Verdict | None, int] = {
     Verdict.SUPERSEDED: 12,
 }
 
-REPAIRS = ("recover",)  # the commands that judge nothing: they end well, or with an error
+REPAIRS = ("recover", "prune")  # the commands that judge nothing: they end well, or with an error
 
 
 @dataclass

@@ -13,7 +13,10 @@ from deployguard.errors import AwsFailure, NotFound
 from deployguard.model import Alias, Function, Mode, Provisioned
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda.type_defs import AliasConfigurationResponseTypeDef
+    from mypy_boto3_lambda.type_defs import (
+        AliasConfigurationResponseTypeDef,
+        AliasConfigurationTypeDef,
+    )
 
 # A write that AWS did not apply because what it was decided on is no longer so, or not yet.
 REFUSED = ("PreconditionFailedException", "ResourceConflictException")
@@ -64,6 +67,15 @@ def alias(session: Session, name: str, alias_name: str) -> Alias | None:
     except NotFound:
         return None
     return _alias(answer)
+
+
+def aliases(session: Session, name: str) -> list[Alias]:
+    """List all aliases, the one that holds the lease among them."""
+    pages = session.functions.get_paginator("list_aliases")
+    with translated(f"list the aliases of {name}"):
+        return [
+            _alias(each) for page in pages.paginate(FunctionName=name) for each in page["Aliases"]
+        ]
 
 
 def publish(session: Session, name: str, *, digest: str, revision: str) -> Function:
@@ -132,16 +144,17 @@ def delete_alias(session: Session, name: str, alias_name: str) -> None:
         session.functions.delete_alias(FunctionName=name, Name=alias_name)
 
 
-def versions(session: Session, name: str) -> list[str]:
-    """List the numbers of all published versions, newest first."""
+def versions(session: Session, name: str) -> dict[str, float]:
+    """List all published versions, newest first, with when they were published, in Unix seconds."""
     pages = session.functions.get_paginator("list_versions_by_function")
     with translated(f"list the versions of {name}"):
-        numbers = [
-            version["Version"]
+        found = {
+            version["Version"]: _unix(version.get("LastModified", ""))
             for page in pages.paginate(FunctionName=name)
             for version in page["Versions"]
-        ]
-    return sorted((n for n in numbers if n.isdigit()), key=int, reverse=True)
+        }
+    numbers = sorted((n for n in found if n.isdigit()), key=int, reverse=True)
+    return {number: found[number] for number in numbers}
 
 
 def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | None:
@@ -228,7 +241,7 @@ def _fingerprint(configuration: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _alias(answer: AliasConfigurationResponseTypeDef) -> Alias:
+def _alias(answer: AliasConfigurationTypeDef | AliasConfigurationResponseTypeDef) -> Alias:
     return Alias(
         name=answer["Name"],
         arn=answer["AliasArn"],

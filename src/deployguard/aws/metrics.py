@@ -1,4 +1,4 @@
-"""CloudWatch: how much concurrency real traffic uses now."""
+"""CloudWatch: how much concurrency real traffic uses now, and which versions it took of late."""
 
 from __future__ import annotations
 
@@ -27,3 +27,23 @@ def concurrency_in_use(session: Session, name: str) -> int:
     except AwsFailure:
         return 0
     return int(max((point["Maximum"] for point in answer["Datapoints"]), default=0))
+
+
+def invocations(session: Session, name: str, version: str, *, since: float, until: float) -> int:
+    """Return how often a version was invoked by its number between two moments."""
+    if since >= until:
+        return 0
+    with translated(f"read the invocations of {name}:{version}"):
+        answer = session.metrics.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "FunctionName", "Value": name},
+                {"Name": "Resource", "Value": f"{name}:{version}"},
+            ],
+            StartTime=datetime.fromtimestamp(since, UTC),
+            EndTime=datetime.fromtimestamp(until, UTC),
+            Period=3600,
+            Statistics=["Sum"],
+        )
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))

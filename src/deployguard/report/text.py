@@ -39,7 +39,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
         yield from _route(route)
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
     for change in function["changes"]:
-        yield f"  change      {change['call']} {_after(change['after'])}: {change['result']}"
+        yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
     for finding in function["findings"]:
         yield from _finding(finding)
@@ -102,8 +102,10 @@ def _containers(containers: list[Mapping[str, Any]], *, is_fresh: bool) -> Itera
         yield f"              and {len(suspects) - SHOWN_CONTAINERS} more in report.json"
 
 
-def _after(after: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in after.items() if value)
+def _what(change: Mapping[str, Any]) -> str:
+    """Say what a change made, or what it took away."""
+    values = change["after"] or change["before"]
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value)
 
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
