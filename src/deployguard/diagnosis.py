@@ -67,7 +67,7 @@ def unready(evidence: Evidence) -> Finding:
 def no_way_back(evidence: Evidence) -> Finding:
     """Say why the alias could not go back to what it served before."""
     return finding(
-        "DG404", seen=evidence.no_way_back, expected="a previous version that can serve again"
+        "DG405", seen=evidence.no_way_back, expected="a previous version that can serve again"
     )
 
 

@@ -136,7 +136,7 @@ KINDS = {
         "AWS refused to delete the alias that holds it, or did not answer",
         "run the command that the message gives, before the next deploy",
     ),
-    "DG404": Kind(
+    "DG405": Kind(
         "There is no way back",
         "it is the first deploy, or a lifecycle rule took the image of the previous version",
         "keep images in ECR for as long as a rollback may need them; after a first deploy there "

@@ -186,7 +186,7 @@ def test_a_version_that_never_became_active_is_not_gone_back_to(moved: Team) -> 
     moved.lab.set(update_fails="ImageAccessDenied")
     uri = moved.push(moved.build("b4"))
     moved.functions.update_function_code(FunctionName=moved.name, ImageUri=uri, Publish=True)
-    assert "it is in state Failed" in refused(moved, "--to", "4")
+    assert "is in state Failed" in refused(moved, "--to", "4")
     assert moved.alias() == "3"
 
 
@@ -226,8 +226,8 @@ def test_a_first_deploy_is_fresh_and_says_that_there_is_no_way_back(team: Team) 
     team.ship("b1")
     finished = team.check(GITHUB_ACTIONS="true")
     assert finished.exit_code == 0
-    assert finished.findings == ["DG404"]
-    assert "::warning title=DG404" in finished.err
+    assert finished.findings == ["DG405"]
+    assert "::warning title=DG405" in finished.err
     path = "deployguard-report/report.json"
     replayed = team.run("report", "--replay", path, "--format", "json")
     assert json.loads(replayed.out)["functions"][0]["findings"] == finished.function["findings"]
@@ -240,7 +240,7 @@ def test_a_deploy_over_a_version_without_its_image_says_so(
     spoil(moving, "1")
     finished = moving.check()
     assert finished.exit_code == 0, finished.out
-    assert finished.findings == ["DG404"]
+    assert finished.findings == ["DG405"]
     assert finished.err.index("no way back") < finished.err.index("published version")
 
 
