@@ -72,7 +72,7 @@ def _delete(run: Run, name: str, number: str) -> None:
         except NotFound:
             run.was_applied()
         except AwsFailure as failure:
-            if failure.maybe_applied and attempt < ATTEMPTS:
+            if failure.maybe_applied and attempt < ATTEMPTS and run.session.pause(attempt):
                 continue
             if failure.code not in LEFT:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from deployguard.aws.session import Session, translated
+from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure
 
 WINDOW = timedelta(minutes=10)
@@ -14,16 +14,17 @@ def concurrency_in_use(session: Session, name: str) -> int:
     """Return the peak of the last minutes, or 0 where the metric may not be read or is empty."""
     now = datetime.now(UTC)
     try:
-        with translated("read the function's concurrency"):
-            answer = session.metrics.get_metric_statistics(
-                Namespace="AWS/Lambda",
-                MetricName="ConcurrentExecutions",
-                Dimensions=[{"Name": "FunctionName", "Value": name}],
-                StartTime=now - WINDOW,
-                EndTime=now,
-                Period=60,
-                Statistics=["Maximum"],
-            )
+        answer = session.read(
+            "read the function's concurrency",
+            session.metrics.get_metric_statistics,
+            Namespace="AWS/Lambda",
+            MetricName="ConcurrentExecutions",
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now - WINDOW,
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )
     except AwsFailure:
         return 0
     return int(max((point["Maximum"] for point in answer["Datapoints"]), default=0))
@@ -33,17 +34,18 @@ def invocations(session: Session, name: str, version: str, *, since: float, unti
     """Return how often a version was invoked by its number between two moments."""
     if since >= until:
         return 0
-    with translated(f"read the invocations of {name}:{version}"):
-        answer = session.metrics.get_metric_statistics(
-            Namespace="AWS/Lambda",
-            MetricName="Invocations",
-            Dimensions=[
-                {"Name": "FunctionName", "Value": name},
-                {"Name": "Resource", "Value": f"{name}:{version}"},
-            ],
-            StartTime=datetime.fromtimestamp(since, UTC),
-            EndTime=datetime.fromtimestamp(until, UTC),
-            Period=3600,
-            Statistics=["Sum"],
-        )
+    answer = session.read(
+        f"read the invocations of {name}:{version}",
+        session.metrics.get_metric_statistics,
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[
+            {"Name": "FunctionName", "Value": name},
+            {"Name": "Resource", "Value": f"{name}:{version}"},
+        ],
+        StartTime=datetime.fromtimestamp(since, UTC),
+        EndTime=datetime.fromtimestamp(until, UTC),
+        Period=3600,
+        Statistics=["Sum"],
+    )
     return int(sum(point["Sum"] for point in answer["Datapoints"]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deployguard.aws.session import Session, translated
+from deployguard.aws.session import Session
 from deployguard.errors import NotFound
 
 
@@ -16,9 +16,10 @@ def mapped(session: Session, function: str) -> dict[str, str]:
     NOTE: not asked for by the function's name, because a mapping keeps the qualifier that it was
     made with, and AWS tells nowhere whether such a question finds it.
     """
-    pages = session.functions.get_paginator("list_event_source_mappings")
-    with translated("list the event source mappings"):
-        found = [each for page in pages.paginate() for each in page["EventSourceMappings"]]
+    pages = session.pages(
+        "list the event source mappings", session.functions.list_event_source_mappings
+    )
+    found = [each for page in pages for each in page["EventSourceMappings"]]
     return {
         version: f"event source mapping {mapping['UUID']} calls it"
         for mapping in found
@@ -28,20 +29,18 @@ def mapped(session: Session, function: str) -> dict[str, str]:
 
 def configured(session: Session, function: str) -> dict[str, str]:
     """Say which versions of a function have provisioned concurrency or an event-invoke config."""
-    configs = session.functions.get_paginator("list_function_event_invoke_configs")
-    with translated(f"list the event-invoke configs of {function}"):
-        events = [
-            each
-            for page in configs.paginate(FunctionName=function)
-            for each in page["FunctionEventInvokeConfigs"]
-        ]
-    warm = session.functions.get_paginator("list_provisioned_concurrency_configs")
-    with translated(f"list the provisioned concurrency of {function}"):
-        provisioned = [
-            each
-            for page in warm.paginate(FunctionName=function)
-            for each in page["ProvisionedConcurrencyConfigs"]
-        ]
+    configs = session.pages(
+        f"list the event-invoke configs of {function}",
+        session.functions.list_function_event_invoke_configs,
+        FunctionName=function,
+    )
+    warm = session.pages(
+        f"list the provisioned concurrency of {function}",
+        session.functions.list_provisioned_concurrency_configs,
+        FunctionName=function,
+    )
+    events = [each for page in configs for each in page["FunctionEventInvokeConfigs"]]
+    provisioned = [each for page in warm for each in page["ProvisionedConcurrencyConfigs"]]
     return {
         **{v: "it has an event-invoke config" for each in events for v in _version(each, function)},
         **{
@@ -55,8 +54,12 @@ def configured(session: Session, function: str) -> dict[str, str]:
 def has_policy(session: Session, name: str, version: str) -> bool:
     """Say whether a version has a resource policy of its own."""
     try:
-        with translated(f"read the resource policy of {name}:{version}"):
-            session.functions.get_policy(FunctionName=name, Qualifier=version)
+        session.read(
+            f"read the resource policy of {name}:{version}",
+            session.functions.get_policy,
+            FunctionName=name,
+            Qualifier=version,
+        )
     except NotFound:
         return False
     return True
@@ -67,8 +70,12 @@ def delete(session: Session, name: str, version: str) -> None:
     if not re.fullmatch(r"[1-9][0-9]*", version):
         # With no qualifier, the same call deletes the function and all that belongs to it.
         raise AssertionError(f"not the number of a published version: {version!r}")
-    with translated(f"delete version {version} of {name}"):
-        session.functions.delete_function(FunctionName=name, Qualifier=version)
+    session.write(
+        f"delete version {version} of {name}",
+        session.functions.delete_function,
+        FunctionName=name,
+        Qualifier=version,
+    )
 
 
 def _version(named: Mapping[str, Any], function: str) -> list[str]:
