@@ -115,7 +115,7 @@ def usable(run: Run, name: str, number: str) -> Function:
     if why:
         raise Refusal(
             f"version {number} of {name} could not serve again: {why}",
-            cause="it was not used for long, or a lifecycle rule took its image",
+            cause="AWS could not prepare it, or a lifecycle rule took its image",
             fix="restore what is missing, or name another version with --to",
         )
     return found
@@ -231,7 +231,7 @@ def _behind_alias(
 
 def _obstacle(run: Run, version: Function) -> str:
     """Say why a version could not serve, or nothing where nothing is known to be in the way."""
-    if version.state != "Active":
+    if version.state not in ("Active", "Inactive"):  # an inactive one wakes when it is invoked
         reason = f" ({version.state_reason})" if version.state_reason else ""
         return f"it is in state {version.state}{reason}"
     try:
