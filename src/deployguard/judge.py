@@ -52,6 +52,8 @@ def ruling(evidence: Evidence) -> Ruling:
         if ruled.decided or ruled.verdict is verdict
         for finding in ruled.findings
     )
+    if evidence.no_way_back:
+        findings = (*findings, diagnosis.no_way_back(evidence))
     if evidence.superseded:
         return Ruling(Verdict.SUPERSEDED, True, routes, (diagnosis.superseded(evidence), *findings))
     if evidence.unready:

@@ -89,7 +89,7 @@ def moved(
             move.to(version)
         yield move
     finally:
-        if move.kept:
+        if move.has_moved and move.kept:
             run.settle(move.intent, kept=True)
         elif move.has_moved:
             run.finish(move.put_back)

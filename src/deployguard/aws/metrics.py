@@ -1,4 +1,4 @@
-"""CloudWatch: how much concurrency real traffic uses now, and which events came."""
+"""CloudWatch: how much concurrency real traffic uses now, and what was invoked of late."""
 
 from __future__ import annotations
 
@@ -75,3 +75,24 @@ def _points(
         Statistics=[statistic],
     )
     return [point[statistic] for point in answer["Datapoints"]]
+
+
+def invocations(session: Session, name: str, version: str, *, since: float, until: float) -> int:
+    """Return how often a version was invoked by its number between two moments."""
+    if since >= until:
+        return 0
+    answer = session.read(
+        f"read the invocations of {name}:{version}",
+        session.metrics.get_metric_statistics,
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[
+            {"Name": "FunctionName", "Value": name},
+            {"Name": "Resource", "Value": f"{name}:{version}"},
+        ],
+        StartTime=datetime.fromtimestamp(since, UTC),
+        EndTime=datetime.fromtimestamp(until, UTC),
+        Period=3600,
+        Statistics=["Sum"],
+    )
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))

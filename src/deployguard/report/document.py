@@ -17,6 +17,7 @@ from deployguard.model import (
     Coverage,
     Evidence,
     Finding,
+    Kept,
     Probe,
     Round,
     RouteRuling,
@@ -32,7 +33,7 @@ EVIDENCE = TypeAdapter(Evidence)
 UNJUDGED = ("ERROR", "INCONCLUSIVE", "SUPERSEDED")  # what a run can end with and have no evidence
 
 
-def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
+def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept]) -> dict[str, Any]:
     """Return the document of a run, however it ended."""
     return {
         "schema": SCHEMA,
@@ -44,6 +45,7 @@ def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "error": _error(record.error),
         "functions": [_function(record)] if record.function is not None else [],
+        "history": [asdict(move) for move in history],
     }
 
 

@@ -41,7 +41,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     if function["replacement"]:
         yield f"  replaced    {_replaced(function['replacement'])}"
     for change in function["changes"]:
-        yield f"  change      {change['call']} {_after(change['after'])}: {change['result']}"
+        yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
     for finding in function["findings"]:
         yield from _finding(finding)
@@ -110,8 +110,10 @@ def _replaced(replacement: Mapping[str, Any]) -> str:
     return f"by {replacement['remedy']}: of {before} before, {gone} gone, {stayed} stayed"
 
 
-def _after(after: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in after.items() if value)
+def _what(change: Mapping[str, Any]) -> str:
+    """Say what a change made, or what it took away."""
+    values = change["after"] or change["before"]
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value)
 
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
