@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
-COMMANDS = ("check", "verify", "rollback", "recover", "prune", "stamp", "report")
+COMMANDS = ("check", "verify", "rollback", "recover", "prune", "doctor", "stamp", "report")
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {
@@ -60,6 +60,8 @@ KNOBS = {
     "zero_destroys": "whether reserving 0 ends idle containers, which is not known of AWS",
     "signatures": "whether the signature of an Invoke is checked",
     "account_concurrency": "how many invocations the account runs at once",
+    "policy": "the IAM policy that every call is held against, with `Effect`, `Action` and "
+    "`Resource`; null allows everything",
     "clock_step_s": "how far the lab's clock is ahead of the machine's",
     "seed": "makes every random choice of the lab repeatable",
 }

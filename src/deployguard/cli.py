@@ -89,6 +89,10 @@ def _add(parser: argparse.ArgumentParser, name: str) -> None:
 
         arguments.add(parser)
         return
+    if name == "doctor":
+        from deployguard.doctor import arguments as doctors
+
+        doctors.add(parser)
     if name == "report":
         parser.add_argument(
             "--replay",
@@ -139,7 +143,7 @@ def _load(parsed: argparse.Namespace) -> Settings:
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
-    from deployguard import config
+    from deployguard import config, pins
     from deployguard.aws.session import Session
     from deployguard.report import files
     from deployguard.run import Record, Run
@@ -152,6 +156,7 @@ def _run(parsed: argparse.Namespace) -> int:
     run = Run(Session(region=target.region), record, timeout_s=settings.timeout, say=_talk)
     try:
         with run.resources, _signals(run):
+            pins.refuse_elsewhere(run.session, settings, target)
             steps = _tell_story(run, settings, target)
     except (DeployguardError, Interrupted) as error:
         record.error, steps = error, None
@@ -220,6 +225,33 @@ def _warned() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         _talk(f"warning: {error}")
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    """Look at what would stand in a command's way, or print the policies that it needs."""
+    from deployguard import config, pins
+    from deployguard.aws.session import Session
+    from deployguard.doctor import arguments, checks, examine, show
+    from deployguard.run import Record, Run
+
+    settings = _load(parsed)
+    printed = arguments.document(parsed, settings)
+    if printed:
+        _print(printed)
+        return 0
+    target = config.target(settings.function)
+    session = Session(region=target.region)
+    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals(run):
+            pins.refuse_elsewhere(session, settings, target)
+            facts = examine.examine(run, settings, target, commands=parsed.commands)
+    except Interrupted as end:
+        return end.exit_code
+    found = checks.all_of(facts)
+    shape = show.document if settings.format == "json" else show.text
+    _print(shape(settings.function, found))
+    return checks.exit_code(found)
 
 
 def _stamp(parsed: argparse.Namespace) -> int:
@@ -312,6 +344,7 @@ def _talk_to_ci(command: str) -> None:
 
 
 COMMANDS = {
+    "doctor": Command("Say what would stand in the way, before anything is written", _doctor),
     "stamp": Command("Write the stamp and print the labels, at build time", _stamp),
     "check": Command("Publish, probe, move the alias, judge, put back on failure", _run),
     "verify": Command("Judge the routes as they are, without changing anything", _run),

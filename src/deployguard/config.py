@@ -25,6 +25,7 @@ CANARY_HOLD_CAP_MS = 10_000
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
+ASKING = (*RUNNING, "doctor")  # the commands that speak to AWS about a function
 
 
 def option(
@@ -46,11 +47,12 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    function: str = option("", "name or ARN of the function, alone or with :qualifier", *RUNNING)
+    function: str = option("", "name or ARN of the function, alone or with :qualifier", *ASKING)
     alias: str = option(
         "live",
         "the alias that callers use; `check` creates it when it is absent",
         *JUDGING,
+        "doctor",
         metavar="NAME",
     )
     image: str | None = option(
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
         "the shipped image, by tag or digest (default: what $LATEST runs)",
         "check",
         "verify",
+        "doctor",
         metavar="URI",
     )
     stamp: str | None = option(
@@ -118,6 +121,7 @@ class Settings(BaseSettings):
         500,
         "how long a probe holds its container, in milliseconds",
         *JUDGING,
+        "doctor",
         ge=0,
         le=CANARY_HOLD_CAP_MS,
         metavar="MS",
@@ -125,7 +129,7 @@ class Settings(BaseSettings):
     timeout: float = option(
         300.0,
         "seconds for the whole run",
-        *RUNNING,
+        *ASKING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -172,7 +176,26 @@ class Settings(BaseSettings):
     report_dir: str = option(
         "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
     )
-    format: Literal["text", "json"] = option("text", "what to print on stdout", *RUNNING, "report")
+    format: Literal["text", "json"] = option("text", "what to print on stdout", *ASKING, "report")
+    canary: bool = option(True, "send one canary to the alias", "doctor")
+    expect_account: str | None = option(
+        None,
+        "refuse a function of any other account",
+        *ASKING,
+        metavar="ACCOUNT",
+        pattern=r"^[0-9]{12}$",
+    )
+    expect_region: str | None = option(
+        None, "refuse any other region", *ASKING, metavar="REGION", min_length=1
+    )
+    expect_endpoint: str | None = option(
+        None,
+        "the one address besides AWS's own that calls may go to; where an account or a region is "
+        "expected, no other is taken",
+        *ASKING,
+        metavar="URL",
+        min_length=1,
+    )
 
     build_id: str | None = option(
         None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
@@ -244,6 +267,11 @@ class Target(NamedTuple):
     name: str  # a name, or an ARN without a qualifier
     qualifier: str | None
     region: str | None  # from an ARN
+
+    @property
+    def account(self) -> str | None:
+        """Return the account that an ARN names."""
+        return self.name.split(":")[4] if self.name.startswith("arn:") else None
 
 
 FILES: dict[str, tuple[str, ...]] = {

@@ -196,12 +196,14 @@ def _origin(made: Stamp) -> str:
 
 def provisioned_ready(run: Run, name: str, qualifier: str) -> str:
     """Wait for provisioned concurrency; return why it is not ready, or nothing."""
-    found = _poll(
-        run,
-        lambda: functions.provisioned(run.session, name, qualifier),
-        until=lambda config: config is None or config.is_settled,
-        otherwise=None,
-    )
+    found = None
+    with contextlib.suppress(AccessDenied):  # nothing of a move rests on it
+        found = _poll(
+            run,
+            lambda: functions.provisioned(run.session, name, qualifier),
+            until=lambda config: config is None or config.is_settled,
+            otherwise=None,
+        )
     if found is None or found.status == "READY":
         return ""
     reason = f" ({found.reason})" if found.reason else ""

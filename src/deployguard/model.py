@@ -304,6 +304,18 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What a function's configuration says that a preflight looks at, and no verdict."""
+
+    memory_mb: int = 128
+    subnets: int = 0
+    log_format: str = "Text"
+    log_levels: Mapping[str, str] = field(default_factory=dict)  # of the application, the system
+    overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
+    is_durable: bool = False
+
+
+@dataclass(frozen=True)
 class Function:
     """A function, or one version of it, as AWS shows it now."""
 
@@ -325,6 +337,7 @@ class Function:
     fingerprint: str  # of code and configuration: equal fingerprints publish to one version
     reserved_concurrency: int | None = None
     description: str = ""
+    setup: Setup = field(default_factory=Setup)
 
     @property
     def is_ready(self) -> bool:
@@ -367,6 +380,17 @@ class Image:
     digest: str
     architecture: str
     stamp: Stamp | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose calls these are, and where they go."""
+
+    account: str
+    caller: str  # ARN
+    region: str
+    endpoint: str
+    is_aws: bool  # whether the endpoint is AWS's own
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def until_ruled(run: Run, evidence: Evidence) -> Evidence:
         due = [ruled for ruled in open_ones if ruled.resume_at <= run.now]
         sizes = _sizes(evidence, due, ceiling=min(budget, ceiling))
         number = len(evidence.rounds) + 1
-        fired = _round(run, sizes, number=number, hold_ms=evidence.policy.hold_ms)
+        fired = fire(run, sizes, number=number, hold_ms=evidence.policy.hold_ms)
         _tell(run, evidence, fired)
         throttled = any(probe.answer is Answer.THROTTLED for probe in fired.probes)
         ceiling = max(1, sum(sizes.values()) // 2) if throttled else min(free, ceiling * 2)
@@ -67,7 +67,8 @@ def _free(run: Run, evidence: Evidence) -> int:
     return max(1, int((limit - in_use) * SHARE))
 
 
-def _round(run: Run, sizes: Mapping[str, int], *, number: int, hold_ms: int) -> Round:
+def fire(run: Run, sizes: Mapping[str, int], *, number: int = 1, hold_ms: int = 0) -> Round:
+    """Send so many canaries to each qualifier at once, and read what comes back."""
     wanted = [
         (qualifier, secrets.token_hex(16), hold_ms)
         for qualifier, size in sizes.items()

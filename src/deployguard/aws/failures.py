@@ -110,6 +110,8 @@ TABLE = {
         (
             "AWS.SimpleQueueService.NonExistentQueue",
             "ImageNotFoundException",
+            "LifecyclePolicyNotFoundException",
+            "NoSuchEntity",
             "ProvisionedConcurrencyConfigNotFoundException",
             "QueueDoesNotExist",
             "RepositoryNotFoundException",
@@ -159,12 +161,16 @@ UNKNOWN_WRITES = {Trouble.TRANSIENT, Trouble.LOST}  # only reading tells what AW
 REPEATED_READS = REPEATED_WRITES | UNKNOWN_WRITES
 
 ACTIONS = {  # where the permission is not `lambda:` and the operation's name
+    "BatchGetDeployments": "codedeploy:BatchGetDeployments",
     "BatchGetImage": "ecr:BatchGetImage",
     "DescribeImages": "ecr:DescribeImages",
     "GetDownloadUrlForLayer": "ecr:GetDownloadUrlForLayer",
+    "GetLifecyclePolicy": "ecr:GetLifecyclePolicy",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "Invoke": "lambda:InvokeFunction",
+    "ListDeployments": "codedeploy:ListDeployments",
+    "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",
 }
 UNAUTHORIZED = re.compile(
     r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>\S+))?"

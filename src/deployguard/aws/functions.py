@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deployguard.aws.session import Session
-from deployguard.errors import AccessDenied, AwsFailure, NotFound, Refusal
-from deployguard.model import Alias, Function, Mode, Provisioned
+from deployguard.errors import AwsFailure, NotFound, Refusal
+from deployguard.model import Alias, Function, Mode, Provisioned, Setup
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import (
@@ -181,7 +181,7 @@ def versions(session: Session, name: str) -> dict[str, float]:
 
 
 def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | None:
-    """Read the provisioned concurrency of a qualifier; None where there is none to be read."""
+    """Read the provisioned concurrency of a qualifier; None where there is none."""
     try:
         answer = session.read(
             f"read the provisioned concurrency of {name}:{qualifier}",
@@ -189,7 +189,7 @@ def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | No
             FunctionName=name,
             Qualifier=qualifier,
         )
-    except (AccessDenied, NotFound):
+    except NotFound:
         return None
     return Provisioned(
         status=answer["Status"],
@@ -321,6 +321,21 @@ def _function(
         mode=_mode(configuration),
         fingerprint=_fingerprint(configuration),
         reserved_concurrency=reserved,
+        setup=_setup(configuration),
+    )
+
+
+def _setup(configuration: Mapping[str, Any]) -> Setup:
+    logging = configuration.get("LoggingConfig", {})
+    levels = {"application": "ApplicationLogLevel", "system": "SystemLogLevel"}
+    overrides = configuration.get("ImageConfigResponse", {}).get("ImageConfig", {})
+    return Setup(
+        memory_mb=configuration.get("MemorySize", 128),
+        subnets=len(configuration.get("VpcConfig", {}).get("SubnetIds", ())),
+        log_format=logging.get("LogFormat", "Text"),
+        log_levels={of: logging[key] for of, key in levels.items() if key in logging},
+        overrides=tuple(f"{key} {json.dumps(value)}" for key, value in overrides.items() if value),
+        is_durable=bool(configuration.get("DurableConfig")),
     )
 
 

@@ -113,6 +113,17 @@ class Session:
         """Return the SQS client."""
         return self._client("sqs")
 
+    def client(self, service: str) -> Any:
+        """Return the client of any service."""
+        return self._client(service)
+
+    def endpoint(self, service: str) -> tuple[str, bool]:
+        """Return where calls to a service go, and whether that is AWS's own address of it."""
+        taken: str = self._client(service).meta.endpoint_url
+        config = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg]
+        own = self._session.create_client(service, region_name=self.region, config=config)
+        return taken, taken == own.meta.endpoint_url
+
     @property
     def timeouts(self) -> tuple[float, float]:
         """Return how long a call may take to connect, and then to answer."""
@@ -134,6 +145,11 @@ class Session:
                 fix="set AWS_DEFAULT_REGION, or name the function by its ARN",
             )
         return region
+
+    @property
+    def partition(self) -> str:
+        """Return the partition of the region: aws, or a country's or government's own."""
+        return self._session.get_partition_for_region(self.region)
 
     def now(self) -> float:
         """Return the time as Unix seconds by AWS's clock, as its last answer told it.
@@ -168,8 +184,7 @@ class Session:
         """Return an ARN pattern for what a call names; AWS does not always say it."""
         for member, pattern in RESOURCES.items():
             if member in named:
-                partition = self._session.get_partition_for_region(self.region)
-                return f"arn:{partition}:{pattern.format(self.region)}{named[member]}"
+                return f"arn:{self.partition}:{pattern.format(self.region)}{named[member]}"
         return ""
 
     def _client(self, service: str) -> Any:

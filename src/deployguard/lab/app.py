@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from deployguard.lab import answers, backstage, calls, knobs, signature, spoil
+from deployguard.lab import answers, backstage, calls, identity, knobs, policy, signature, spoil
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.control import wire
@@ -131,11 +131,13 @@ class Lab:
     async def _serve(self, call: Call, spoiler: Spoiler) -> Answer:
         who = knobs.caller.set(Caller(call.service, call.access_key, call.request_id))
         try:
+            policy.enforce(self.knobs.policy, call)
             if call.service == "lambda":
                 return await self._serve_lambda(call, stale=spoiler.stale())
             if call.service == "ecr":
                 return await self._serve_ecr(call)
-            return await self.elsewhere.serve(call)
+            told = identity.serve(call, self.knobs.policy)
+            return told or await self.elsewhere.serve(call)
         finally:
             knobs.caller.reset(who)
 

@@ -10,6 +10,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
     "float": (int, float),
+    "dict[str, Any]": (dict,),
     "list[dict[str, Any]]": (list,),
 }
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from deployguard.lab import checks, faults
+from deployguard.lab import checks, faults, policy
 from deployguard.lab.checks import BadKnobError
 from deployguard.lab.faults import Fault
 from deployguard.lab.nouns import Clock
@@ -61,6 +61,7 @@ class Settings:
     zero_destroys: bool = False
     signatures: bool = True
     account_concurrency: int = 1000
+    policy: dict[str, Any] | None = None
     clock_step_s: float = 0.0
     seed: int | None = None
 
@@ -152,6 +153,8 @@ def _check(name: str, value: Any, *, kind: str) -> None:
     checks.of_kind(name, value, kind=kind)
     if name in CHOICES:
         checks.one_of(name, str(value), choices=CHOICES[name])
+    if name == "policy":
+        policy.check(value)
     if isinstance(value, list):
         for rule in value:
             _check_linger(rule)

@@ -9,14 +9,12 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
+from deployguard.lab import policy
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.faults import ANSWERS, Fault
-from deployguard.lab.nouns import ACCOUNT, AwsError
+from deployguard.lab.nouns import AwsError
 
-USER = f"arn:aws:iam::{ACCOUNT}:user/lab"
-ACTIONS = {"Invoke": "InvokeFunction"}  # where the permission has another name than the operation
-PREFIXES = {"monitoring": "cloudwatch"}
 EXPIRED = "The security token included in the request is expired"
 GARBLED = b"<html>This is not what was asked for.</html>"
 STALE = (
@@ -130,7 +128,7 @@ def _usual(kind: str, call: Call) -> AwsError:
         case "throttle":
             problem = AwsError(400, "ThrottlingException", "Rate exceeded")
         case "deny":
-            problem = AwsError(403 if ours else 400, "AccessDeniedException", _denial(call))
+            problem = policy.denial(call, call.arn)
         case "conflict":
             text = "The operation cannot be performed at this time. An update is in progress for "
             problem = AwsError(409, "ResourceConflictException", f"{text}resource: {call.arn}")
@@ -160,12 +158,3 @@ def _expired(call: Call) -> AwsError:
 def _missing(call: Call) -> str:
     qualifier = call.qualifier or ("$LATEST" if call.operation == "Invoke" else "")
     return f"Function not found: {call.arn}" + (f":{qualifier}" if qualifier else "")
-
-
-def _denial(call: Call) -> str:
-    prefix = PREFIXES.get(call.service, call.service)
-    action = f"{prefix}:{ACTIONS.get(call.operation, call.operation)}"
-    return (
-        f"User: {USER} is not authorized to perform: {action} on resource: {call.arn} "
-        f"because no identity-based policy allows the {action} action"
-    )

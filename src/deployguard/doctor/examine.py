@@ -1,0 +1,148 @@
+"""The story of doctor: read everything at once, and say of what may not be read that it is so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from deployguard import plan, probe
+from deployguard.aws import functions, identity, images, metrics, preflight
+from deployguard.config import Settings, Target, alias_of
+from deployguard.doctor import granted, lifecycle
+from deployguard.doctor.facts import Facts, Kept
+from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
+from deployguard.hazards import Unread
+from deployguard.model import LATEST, Alias, Function, Image, Probe
+from deployguard.run import Run
+
+T = TypeVar("T")
+PARTS = 8  # that are read at once
+
+
+def examine(run: Run, settings: Settings, target: Target, *, commands: Iterable[str]) -> Facts:
+    """Find out all that the checks look at; nothing is written.
+
+    Raises: NotFound where there is no such function.
+    """
+    session, name = run.session, target.name
+    alias_name = alias_of(settings, target)
+    with ThreadPoolExecutor(PARTS) as pool:
+        place = pool.submit(identity.place, session)
+        latest = _begin(pool, "the function", functions.function, session, name)
+        alias = _begin(pool, f"alias {alias_name}", functions.alias, session, name, alias_name)
+        provisioned = _begin(
+            pool,
+            "the provisioned concurrency",
+            functions.provisioned,
+            session,
+            name,
+            alias_name,
+        )
+        unreserved = pool.submit(functions.unreserved_concurrency, session)
+        function = latest.result()
+        bare = function.name if isinstance(function, Function) else name.split(":")[-1]
+        deployments = _begin(
+            pool, "the deployments of CodeDeploy", preflight.deployments, session, bare
+        )
+        in_use = pool.submit(metrics.concurrency_in_use, session, bare)
+        behind = _begin(pool, "the live version", _behind, run, alias.result())
+        shipped = _begin(pool, "the image", _shipped, run, settings, function)
+        kept = pool.submit(_kept, run, function, behind.result())
+        permissions, how = granted.look_up(
+            session, place.result(), name, function, alias_name, commands=commands
+        )
+        return Facts(
+            place=place.result(),
+            named_endpoint=settings.expect_endpoint,
+            latest=function,
+            alias_name=alias_name,
+            alias=alias.result(),
+            behind=behind.result(),
+            image=shipped.result(),
+            kept=kept.result(),
+            deployments=deployments.result(),
+            provisioned=provisioned.result(),
+            unreserved=unreserved.result(),
+            in_use=in_use.result(),
+            hold_ms=settings.hold_ms,
+            probe=_asked(run, settings, function, alias.result()),
+            permissions=permissions,
+            how_permitted=how,
+        )
+
+
+def _begin(
+    pool: ThreadPoolExecutor, what: str, read: Callable[..., T], *arguments: object
+) -> Future[T | Unread]:
+    return pool.submit(_unless_failed, what, partial(read, *arguments))
+
+
+def _unless_failed(what: str, read: Callable[[], T]) -> T | Unread:
+    try:
+        return read()
+    except NotFound:
+        raise
+    except AwsFailure as failure:
+        return Unread(what, failure.cause or failure.happened, failure.fix)
+
+
+def _behind(run: Run, alias: Alias | Unread | None) -> Function | None:
+    if not isinstance(alias, Alias) or alias.version == LATEST:
+        return None
+    name = ":".join(alias.arn.split(":")[:7])
+    return functions.function(run.session, name, qualifier=alias.version)
+
+
+def _shipped(
+    run: Run, settings: Settings, latest: Function | Unread
+) -> Image | DeployguardError | Unread:
+    """Resolve the image that was shipped; a refusal of it is what there is to say of it."""
+    uri = settings.image or (latest.image_uri if isinstance(latest, Function) else None)
+    if uri is None:
+        return Unread("the image", "it is not known which one it is", "name it by --image")
+    try:
+        return images.image(run.session, uri)
+    except (NotFound, Refusal) as refusal:
+        return refusal
+
+
+def _kept(run: Run, *runs: Function | Unread | None) -> tuple[Kept, ...]:
+    """Look whether the images that run, or may have to run again, stay in the registry."""
+    found = {
+        each.image_uri: "$LATEST" if each.version == LATEST else f"version {each.version}"
+        for each in reversed(runs)
+        if isinstance(each, Function) and each.image_uri
+    }
+    return tuple(_of_uri(run, named, uri) for uri, named in found.items())
+
+
+def _of_uri(run: Run, named: str, uri: str) -> Kept:
+    session, digest = run.session, images.parse(uri).digest or ""
+
+    def fate() -> lifecycle.Fate | None:
+        rules = preflight.rules(session, uri)
+        stored = preflight.stored(session, uri) if rules else ()
+        return lifecycle.fate(rules, stored, digest=digest, now=session.now())
+
+    return Kept(
+        named=named,
+        obstacle=_unless_failed("the registry", partial(images.obstacle, session, uri)),
+        fate=_unless_failed("the lifecycle policy", fate),
+    )
+
+
+def _asked(
+    run: Run, settings: Settings, latest: Function | Unread, alias: Alias | Unread | None
+) -> Probe | None:
+    """Send one canary where callers go, unless nobody should."""
+    if not settings.canary or not isinstance(latest, Function) or latest.reserved_concurrency == 0:
+        return None
+    try:
+        plan.refuse_unsafe(latest)
+    except Refusal:
+        return None
+    run.record.function = latest
+    qualifier = alias.name if isinstance(alias, Alias) else LATEST
+    return probe.fire(run, {qualifier: 1}).probes[0]

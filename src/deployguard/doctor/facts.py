@@ -1,0 +1,51 @@
+"""What a preflight found out, as plain values; what the role may not read is `Unread`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployguard.doctor.lifecycle import Fate
+from deployguard.errors import DeployguardError
+from deployguard.hazards import Unread
+from deployguard.model import Alias, Function, Image, Place, Probe, Provisioned
+from deployguard.permissions import Need
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image in the registry: whether it is still there, and for how long."""
+
+    named: str  # what runs it
+    obstacle: str | Unread  # why Lambda could not fetch it again, or nothing
+    fate: Fate | Unread | None
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What of a command's needs the role has."""
+
+    command: str
+    missing: tuple[tuple[Need, str], ...] = ()  # with the resource
+    unknown: tuple[str, ...] = ()  # the actions that nothing harmless tells of
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the checks look at."""
+
+    place: Place
+    named_endpoint: str | None  # that is none of AWS's, and allowed
+    latest: Function | Unread
+    alias_name: str
+    alias: Alias | Unread | None
+    behind: Function | Unread | None  # the version that the alias serves
+    image: Image | DeployguardError | Unread  # the shipped one
+    kept: tuple[Kept, ...]
+    deployments: tuple[str, ...] | Unread
+    provisioned: Provisioned | Unread | None
+    unreserved: int | None  # concurrency that the account leaves; None where it is not known
+    in_use: int
+    hold_ms: int
+    probe: Probe | None
+    permissions: tuple[Permission, ...]
+    how_permitted: str = ""  # why IAM did not say what the role may do

@@ -1,0 +1,230 @@
+"""Which actions each command needs, on what: one table, from which policies and checks are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from deployguard.model import LATEST
+
+
+class Role(StrEnum):
+    """What a principal may do at most; each may do what those before it may."""
+
+    OBSERVER = "observer"  # look
+    PROBER = "prober"  # and invoke
+    SHIFTER = "shifter"  # and publish, and move the alias
+    REFRESHER = "refresher"  # and replace containers
+    PRUNER = "pruner"  # and delete versions
+
+
+class On(StrEnum):
+    """What an action is allowed on."""
+
+    FUNCTION = "Function"  # itself: AWS asks for this also where an alias is read or written
+    ROUTES = "Routes"  # the qualifiers that callers use
+    VERSIONS = "Versions"  # any published version
+    REPOSITORY = "Images"
+    ACCOUNT = "Account"  # what cannot be narrowed
+
+
+class Need(NamedTuple):
+    """One action that some commands need, and what they lose without it, if they can do without."""
+
+    action: str
+    role: Role
+    on: On
+    commands: tuple[str, ...]
+    without: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The function that a policy is for."""
+
+    function: str  # ARN
+    repository: str  # ARN
+    qualifiers: tuple[str, ...] = ()  # none stands for all
+
+    def resources(self, on: Iterable[On]) -> tuple[str, ...]:
+        """Return the ARNs that something is allowed on, or a star."""
+        found = dict.fromkeys(arn for each in on for arn in self._of(each))
+        every = f"{self.function}:*"
+        if every in found:
+            found = {arn: None for arn in found if not arn.startswith(every[:-1])} | {every: None}
+        return tuple(found)
+
+    def _of(self, on: On) -> tuple[str, ...]:
+        match on:
+            case On.FUNCTION:
+                return (self.function,)
+            case On.VERSIONS:
+                return (f"{self.function}:*",)
+            case On.REPOSITORY:
+                return (self.repository,)
+            case On.ACCOUNT:
+                return ("*",)
+        if not self.qualifiers:
+            return (self.function, f"{self.function}:*")
+        bare = (self.function,) if LATEST in self.qualifiers else ()
+        return (*bare, *(f"{self.function}:{qualifier}" for qualifier in self.qualifiers))
+
+
+CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
+ROLLBACK, RECOVER, PRUNE, DOCTOR = "rollback", "recover", "prune", "doctor"
+COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR)
+DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
+JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
+LOCKING = (CHECK, REFRESH, ROLLBACK, RECOVER, PRUNE)
+
+
+def _rows(
+    role: Role, on: On, commands: tuple[str, ...], *actions: str, without: str = ""
+) -> Iterator[Need]:
+    return (Need(action, role, on, commands, without) for action in actions)
+
+
+NEEDS = (
+    *_rows(Role.OBSERVER, On.FUNCTION, COMMANDS, "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
+    *_rows(Role.OBSERVER, On.FUNCTION, (CHECK, REFRESH, PRUNE), "lambda:ListVersionsByFunction"),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (VERIFY, ROLLBACK),
+        "lambda:ListVersionsByFunction",
+        without="an old build is not named by its version",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        (*JUDGING, DOCTOR),
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        without="the link from stamp to digest is the pipeline's word: pass --stamp",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        (CHECK, ROLLBACK, DOCTOR),
+        "ecr:DescribeImages",
+        without="that there is no way back, because its image is gone, is not seen",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ROUTES,
+        (CHECK, DOCTOR),
+        "lambda:GetProvisionedConcurrencyConfig",
+        without="provisioned concurrency is not waited for",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (CHECK, VERIFY, REFRESH, DOCTOR),
+        "cloudwatch:GetMetricStatistics",
+        "lambda:GetAccountSettings",
+        without="bursts on $LATEST cannot leave room for other callers",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        (DOCTOR,),
+        "ecr:GetLifecyclePolicy",
+        without="that a lifecycle rule will delete an image is not seen",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (DOCTOR,),
+        "codedeploy:BatchGetDeployments",
+        "codedeploy:ListDeployments",
+        without="that CodeDeploy moves the alias, too, is not seen",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (DOCTOR,),
+        "iam:SimulatePrincipalPolicy",
+        without="whether the role may write is not known beforehand",
+    ),
+    *_rows(Role.PROBER, On.ROUTES, JUDGING, "lambda:InvokeFunction"),
+    *_rows(
+        Role.PROBER,
+        On.ROUTES,
+        (DOCTOR,),
+        "lambda:InvokeFunction",
+        without="whether the canary answers is not known beforehand",
+    ),
+    *_rows(Role.PROBER, On.VERSIONS, (CHECK, REFRESH), "lambda:InvokeFunction"),
+    *_rows(
+        Role.SHIFTER,
+        On.FUNCTION,
+        LOCKING,
+        "lambda:CreateAlias",
+        "lambda:DeleteAlias",
+        "lambda:UpdateAlias",
+    ),
+    *_rows(Role.SHIFTER, On.FUNCTION, (CHECK, REFRESH), "lambda:PublishVersion"),
+    *_rows(
+        Role.REFRESHER,
+        On.FUNCTION,
+        (REFRESH,),
+        "lambda:DeleteFunctionConcurrency",
+        "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionConfiguration",
+        "lambda:PutFunctionConcurrency",
+        "lambda:UpdateFunctionConfiguration",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (REFRESH,),
+        "lambda:GetPolicy",
+        "lambda:ListAliases",
+        "lambda:ListFunctionEventInvokeConfigs",
+        "lambda:ListProvisionedConcurrencyConfigs",
+        without="what a drain would lose is not known, so it is refused",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.VERSIONS,
+        (REFRESH,),
+        "lambda:GetPolicy",
+        without="what a drain would lose is not known, so it is refused",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (REFRESH,),
+        "lambda:ListEventSourceMappings",
+        "sqs:GetQueueAttributes",
+        without="what a drain would lose is not known, so it is refused",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (PRUNE,),
+        "lambda:ListAliases",
+        "lambda:ListFunctionEventInvokeConfigs",
+        "lambda:ListProvisionedConcurrencyConfigs",
+    ),
+    *_rows(Role.OBSERVER, On.VERSIONS, (PRUNE,), "lambda:GetPolicy"),
+    *_rows(Role.OBSERVER, On.ACCOUNT, (PRUNE,), "lambda:ListEventSourceMappings"),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (PRUNE,),
+        "cloudwatch:GetMetricStatistics",
+        without="no version is kept for having been invoked of late",
+    ),
+    *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
+)
+
+
+def of(commands: Iterable[str]) -> tuple[Need, ...]:
+    """Return what some commands need."""
+    wanted = set(commands)
+    return tuple(need for need in NEEDS if wanted & set(need.commands))

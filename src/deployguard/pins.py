@@ -1,0 +1,52 @@
+"""What a team pins: the account, the region and the endpoint that a run may work in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deployguard.aws import identity
+from deployguard.aws.session import Session
+from deployguard.config import Settings, Target
+from deployguard.errors import Refusal
+from deployguard.model import Place
+
+
+def refuse_elsewhere(session: Session, settings: Settings, target: Target) -> None:
+    """Refuse to work where nobody expected it; ask nothing where nothing is pinned."""
+    if not (settings.expect_account or settings.expect_region or settings.expect_endpoint):
+        return
+    account = target.account or ("" if settings.expect_account is None else None)
+    for refusal in unexpected(identity.place(session, account=account), settings):
+        raise refusal
+
+
+def unexpected(place: Place, settings: Settings) -> Iterator[Refusal]:
+    """Say what of a place is not as pinned."""
+    for what, got, wanted, cause in (
+        (
+            "account",
+            place.account,
+            settings.expect_account,
+            "the credentials, or the ARN of the function, are of another account",
+        ),
+        (
+            "region",
+            place.region,
+            settings.expect_region,
+            "AWS_DEFAULT_REGION, the profile, or the ARN of the function names another region",
+        ),
+    ):
+        if wanted is not None and got != wanted:
+            yield Refusal(
+                f"the {what} is {got}, but {wanted} is expected",
+                cause=cause,
+                fix=f"work in {wanted}, or change expect-{what}",
+            )
+    is_pinned = settings.expect_account or settings.expect_region or settings.expect_endpoint
+    if is_pinned and not place.is_aws and place.endpoint != settings.expect_endpoint:
+        expected = settings.expect_endpoint or "AWS's own"
+        yield Refusal(
+            f"calls go to {place.endpoint}, but {expected} is expected",
+            cause="AWS_ENDPOINT_URL or the AWS configuration file sends them there",
+            fix=f"unset it, or allow it: --expect-endpoint {place.endpoint}",
+        )

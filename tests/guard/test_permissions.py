@@ -1,0 +1,237 @@
+"""The policy that is printed for a command lets it run, is no more than that, and is looked up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deployguard import permissions
+from deployguard.aws import functions, identity
+from deployguard.aws.session import Session
+from deployguard.doctor import granted
+from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
+from deployguard.permissions import COMMANDS, NEEDS, On
+from tests.guard.world import Finished, Team
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
+LEFT = "deployguard/1 owner=0123abcd by=somebody until=2026-01-02T18:57:49Z alias=live:1>2"
+SIMULATE = "iam:SimulatePrincipalPolicy"
+
+
+def policy(team: Team, commands: str, *arguments: str) -> dict[str, Any]:
+    """Return the policy that doctor prints for some commands."""
+    printed = team.run("doctor", ARN, "--policy", "--commands", commands, *arguments)
+    assert printed.exit_code == 0, printed.err
+    return dict(json.loads(printed.out))
+
+
+def actions(document: dict[str, Any]) -> set[str]:
+    """Return what a policy allows."""
+    return {action for statement in document["Statement"] for action in statement["Action"]}
+
+
+def used(team: Team, since: int) -> set[str]:
+    """Return the actions that were asked for since a call, each of which was allowed."""
+    found = set()
+    for entry in team.lab.log()[since:]:
+        if entry["service"]:
+            service = PREFIXES.get(entry["service"], entry["service"])
+            action = f"{service}:{ACTIONS.get(entry['operation'], entry['operation'])}"
+            assert entry["status"] != 403, entry
+            found.add(action)
+    return found - set(FREE)
+
+
+def check(team: Team) -> list[Finished]:
+    return [team.check("--also", "$LATEST")]
+
+
+def verify(team: Team) -> list[Finished]:
+    return [team.run("verify", team.name, "--also", "$LATEST", "--grace", "0")]
+
+
+def rollback(team: Team) -> list[Finished]:
+    return [team.run("rollback", team.name, "--to", "1")]
+
+
+def recover(team: Team) -> list[Finished]:
+    return [team.run("recover", team.name)]
+
+
+def refresh(team: Team) -> list[Finished]:
+    def remedy(name: str, *arguments: str) -> Finished:
+        return team.run("refresh", team.name, "--grace", "0", "--remedy", name, *arguments)
+
+    drain = ("--accept-loss", "--drain-for", "0.1")
+    return [remedy("publish"), remedy("configure"), remedy("drain", *drain)]
+
+
+def prune(team: Team) -> list[Finished]:
+    return [team.run("prune", team.name, "--keep", "1")]
+
+
+def doctor(team: Team) -> list[Finished]:
+    return [team.run("doctor", team.name, "--commands", "doctor")]
+
+
+def many_versions(team: Team) -> None:
+    for number in range(4):
+        team.functions.update_function_configuration(
+            FunctionName=team.name, Description=f"number {number}"
+        )
+        team.publish()
+    team.point("4")
+
+
+def nothing(_: Team) -> None:
+    """Leave all as it is."""
+
+
+def on_version_2(team: Team) -> None:
+    team.ship("b2")
+    team.publish()
+    team.point("2")
+
+
+def shipped(team: Team) -> None:
+    team.ship("b2")
+
+
+def queued(team: Team) -> None:
+    """Have a queue that the function reads, and reserved concurrency."""
+    queue = team.lab.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    name = queue.rpartition("/")[2]
+    team.functions.create_event_source_mapping(
+        FunctionName=team.name, EventSourceArn=f"arn:aws:sqs:eu-west-1:123456789012:{name}"
+    )
+    team.functions.put_function_concurrency(FunctionName=team.name, ReservedConcurrentExecutions=20)
+
+
+def killed(team: Team) -> None:
+    on_version_2(team)
+    team.functions.create_alias(
+        FunctionName=team.name, Name="deployguard", FunctionVersion="$LATEST", Description=LEFT
+    )
+
+
+# How a command ends, what it starts from, and what such a run happens not to need.
+RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], set[str]]] = [
+    ("check", check, shipped, set()),
+    ("verify", verify, shipped, set()),
+    ("rollback", rollback, on_version_2, {"lambda:ListVersionsByFunction"}),
+    ("recover", recover, killed, set()),
+    (
+        "refresh",
+        refresh,
+        queued,
+        {"lambda:DeleteFunctionConcurrency", "cloudwatch:ListMetrics", "lambda:GetAccountSettings"},
+    ),
+    ("prune", prune, many_versions, set()),
+    ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments"}),
+]
+EXIT_CODES = {"verify": 10}  # the alias serves the build before
+
+
+@pytest.mark.parametrize(("command", "run", "prepare", "spared"), RUNS)
+def test_a_command_runs_under_its_own_policy_and_uses_all_of_it(
+    live: Team,
+    command: str,
+    run: Callable[[Team], list[Finished]],
+    prepare: Callable[[Team], None],
+    spared: set[str],
+) -> None:
+    prepare(live)
+    document = policy(live, command)
+    since = len(live.lab.log())
+    live.lab.set(policy=document)
+    for finished in run(live):
+        assert finished.exit_code == EXIT_CODES.get(command, 0), finished.out + finished.err
+        assert "could not be read" not in finished.out + finished.err
+    assert used(live, since) | spared >= actions(document)
+    assert used(live, since) <= actions(document)
+
+
+def test_a_policy_for_named_qualifiers_lets_them_be_verified_and_no_other(live: Team) -> None:
+    live.lab.set(policy=policy(live, "verify", "--qualifiers", "live"))
+    assert live.run("verify", live.name).exit_code == 0
+    assert live.run("verify", f"{live.name}:$LATEST").exit_code == 11
+
+
+# What doctor says of a role that lacks something
+
+
+@pytest.fixture
+def session(live: Team, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Hand out a session that talks to the lab."""
+    for name, value in live.lab.environment.items():
+        monkeypatch.setenv(name, value)
+    return Session()
+
+
+def lacking(session: Session, team: Team, without: str, *more: str) -> dict[str, set[str]]:
+    """Take actions from the policy for everything; return what each command is said to lack."""
+    left = [
+        {"Effect": "Deny", "Action": [without, *more], "Resource": "*"},
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    ]
+    place, latest = identity.place(session), functions.function(session, team.name)
+    team.lab.set(policy={"Statement": left})
+    found, _ = granted.look_up(session, place, team.name, latest, "live", commands=COMMANDS)
+    team.lab.set(policy=None)
+    return {each.command: {need.action for need, _ in each.missing} for each in found}
+
+
+def test_each_action_that_is_taken_away_is_named_for_each_command_that_needs_it(
+    live: Team, session: Session
+) -> None:
+    for action in sorted({need.action for need in NEEDS} - {SIMULATE}):
+        for command, missing in lacking(session, live, action).items():
+            needed = {need.action for need in permissions.of([command])}
+            assert missing == needed & {action}
+
+
+def test_without_iam_each_read_that_is_denied_is_found_by_a_harmless_call(
+    live: Team, session: Session
+) -> None:
+    writes = live.lab.writes()
+    for action in sorted(identity.TRIALS):
+        for command, missing in lacking(session, live, action, SIMULATE).items():
+            needed = {need.action for need in permissions.of([command])}
+            assert missing == needed & {action, SIMULATE}
+    assert live.lab.writes() == writes
+    assert live.lab.containers() == []
+
+
+def test_what_no_harmless_call_tells_is_said_to_be_unknown(live: Team, session: Session) -> None:
+    place, latest = identity.place(session), functions.function(session, live.name)
+    live.lab.set(
+        policy={
+            "Statement": [
+                {"Effect": "Deny", "Action": SIMULATE, "Resource": "*"},
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            ]
+        }
+    )
+    (found,), why = granted.look_up(session, place, live.name, latest, "live", commands=["check"])
+    assert SIMULATE in why
+    assert set(found.unknown) == {
+        f"lambda:{name}Alias" for name in ("Create", "Delete", "Update")
+    } | {"lambda:PublishVersion"}
+
+
+def test_a_policy_that_forgot_the_versions_is_found(live: Team, session: Session) -> None:
+    place, latest = identity.place(session), functions.function(session, live.name)
+    bare = {"Effect": "Allow", "Action": ["lambda:*", "iam:*"], "Resource": [ARN, "*"][:1]}
+    anything = {"Effect": "Allow", "Action": ["iam:*", "ecr:*", "cloudwatch:*"], "Resource": "*"}
+    live.lab.set(policy={"Statement": [bare, anything]})
+    (found,), _ = granted.look_up(session, place, live.name, latest, "live", commands=["check"])
+    assert {(need.action, need.on) for need, _ in found.missing} == {
+        ("lambda:GetFunction", On.VERSIONS),
+        ("lambda:InvokeFunction", On.VERSIONS),
+        ("lambda:InvokeFunction", On.ROUTES),
+        ("lambda:GetProvisionedConcurrencyConfig", On.ROUTES),
+        ("lambda:GetAccountSettings", On.ACCOUNT),
+    }
