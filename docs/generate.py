@@ -20,14 +20,20 @@ from typing import Any, Literal, get_args, get_origin
 import samples
 from ruamel.yaml import YAML
 
-from deployguard import ci
+from deployguard import ci, permissions
 from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
+from deployguard.doctor import iam
 from deployguard.errors import Trouble
 from deployguard.findings import KINDS
 from deployguard.lab import faults, knobs
 
 ROOT = Path(__file__).parents[1]
+ACCOUNT = "123456789012"
+SCOPE = permissions.Scope(
+    f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:reports",
+    f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/reports",
+)
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
@@ -257,6 +263,44 @@ def finding_index() -> str:
     return _table(("id", "title"), *rows)
 
 
+# Permissions
+
+
+def policy() -> str:
+    """Return the policy of a deploy job."""
+    return f"```json\n{iam.policy(permissions.of(permissions.DEPLOYING), SCOPE)}```\n"
+
+
+def trust() -> str:
+    """Return who may assume the role of a deploy job on GitHub."""
+    document = iam.trust(
+        "github",
+        account=ACCOUNT,
+        partition="aws",
+        repository="acme@12/reports@34",
+        branch="main",
+        environment=None,
+        host="",
+    )
+    return f"```json\n{document}```\n"
+
+
+def needs() -> str:
+    """Return a table of what each command needs."""
+    on = {
+        permissions.On.FUNCTION: "the function",
+        permissions.On.ROUTES: "the qualifiers",
+        permissions.On.VERSIONS: "the versions",
+        permissions.On.REPOSITORY: "the repository",
+        permissions.On.ACCOUNT: "`*`",
+    }
+    rows = [
+        (f"`{need.action}`", on[need.on], need.role, ", ".join(need.commands), need.without)
+        for need in sorted(permissions.NEEDS, key=lambda need: need.action)
+    ]
+    return _table(("action", "on", "role", "commands", "without it, if they can do without"), *rows)
+
+
 # Errors of AWS
 
 
@@ -289,6 +333,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "findings": findings,
     "finding-index": finding_index,
     "errors": errors,
+    "policy": policy,
+    "trust": trust,
+    "needs": needs,
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from deployguard import permissions
-from deployguard.aws import identity, images
+from deployguard.aws import identity, images, trials
 from deployguard.aws.session import Session
 from deployguard.doctor.facts import Permission
 from deployguard.errors import AccessDenied, AwsFailure
@@ -82,7 +82,7 @@ def _simulated(
 def _tried(session: Session, wanted: Iterable[Wanted]) -> dict[Wanted, bool | None]:
     wanted = tuple(wanted)
     with ThreadPoolExecutor(PARTS) as pool:
-        found = pool.map(lambda each: identity.tried(session, *each), wanted)
+        found = pool.map(lambda each: trials.tried(session, *each), wanted)
         return dict(zip(wanted, found, strict=True))
 
 
