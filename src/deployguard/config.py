@@ -185,16 +185,13 @@ class Settings(BaseSettings):
         metavar="ACCOUNT",
         pattern=r"^[0-9]{12}$",
     )
-    expect_region: str | None = option(
-        None, "refuse any other region", *ASKING, metavar="REGION", min_length=1
-    )
+    expect_region: str | None = option(None, "refuse any other region", *ASKING, metavar="REGION")
     expect_endpoint: str | None = option(
         None,
         "the one address besides AWS's own that calls may go to; where an account or a region is "
         "expected, no other is taken",
         *ASKING,
         metavar="URL",
-        min_length=1,
     )
 
     build_id: str | None = option(

@@ -383,17 +383,6 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Whose calls these are, and where they go."""
-
-    account: str
-    caller: str  # ARN
-    region: str
-    endpoint: str
-    is_aws: bool  # whether the endpoint is AWS's own
-
-
-@dataclass(frozen=True)
 class Provisioned:
     """Provisioned concurrency of one qualifier."""
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from deployguard.aws import identity
 from deployguard.aws.session import Session
 from deployguard.config import Settings, Target
+from deployguard.doctor.facts import Place
 from deployguard.errors import Refusal
-from deployguard.model import Place
 
 
 def refuse_elsewhere(session: Session, settings: Settings, target: Target) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployguard.lab import images
 from tests.guard.world import Finished, Team
 
 LIFECYCLE = {
@@ -28,6 +29,15 @@ version: 0.0
 Resources:
   - Function: {Type: AWS::Lambda::Function, Properties: {Name: %s, Alias: live}}
 """
+
+
+SERVICES = {
+    "BatchGetImage": "ecr",
+    "DescribeImages": "ecr",
+    "GetLifecyclePolicy": "ecr",
+    "GetMetricStatistics": "cloudwatch",
+    "ListDeployments": "codedeploy",
+}
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,19 @@ def test_an_image_that_is_gone_is_worse_than_a_refusal(moving: Team) -> None:
     assert examined.severity("of version 1") == "broken"
 
 
-def test_an_image_for_another_processor_and_an_index_are_named(live: Team) -> None:
+def test_an_image_that_is_not_deployed_and_for_another_processor_is_named(live: Team) -> None:
     uri = live.push(live.build("b2", architecture="arm64"), "other")
     examined = doctor(live, "--image", uri, exit_code=10)
     assert examined.severity("digest") == "broken"
     assert examined.severity("architecture") == "broken"
+
+
+def test_an_index_is_no_image_that_could_run(live: Team) -> None:
+    index = images.index([live.build("b2"), live.build("b2", architecture="arm64")])
+    live.push(index, tag="multi")
+    uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/reports:multi"
+    examined = doctor(live, "--image", uri, exit_code=10)
+    assert "is an image index" in examined.checks["registry"]["seen"]
 
 
 def test_a_lifecycle_rule_that_deletes_the_way_back_is_told_of(moving: Team) -> None:
@@ -173,14 +191,13 @@ def test_weights_that_were_left_are_told_of(moving: Team) -> None:
         ("GetLifecyclePolicy", "of version 1, in time", 0),
         ("GetProvisionedConcurrencyConfig", "provisioned", 0),
         ("ListDeployments", "CodeDeploy", 0),
+        ("GetMetricStatistics", "free", 0),
     ],
 )
 def test_what_may_not_be_read_is_said_with_the_action_that_is_missing(
     moving: Team, operation: str, name: str, exit_code: int
 ) -> None:
-    services = {"BatchGetImage": "ecr", "DescribeImages": "ecr", "GetLifecyclePolicy": "ecr"}
-    service = services.get(operation, "lambda")
-    service = "codedeploy" if operation == "ListDeployments" else service
+    service = SERVICES.get(operation, "lambda")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     nothing = {"Effect": "Deny", "Action": f"{service}:{operation}", "Resource": "*"}
     moving.lab.set(policy={"Statement": [everything, nothing]})
@@ -235,3 +252,35 @@ def test_the_account_of_an_arn_is_the_one_that_is_held_against_the_pin(live: Tea
     finished = live.run("check", arn, **named)
     assert finished.exit_code == 3
     assert "the account is 999999999999" in finished.out
+
+
+# Documents
+
+
+def test_with_an_arn_a_policy_is_printed_without_asking_aws(team: Team) -> None:
+    arn = "arn:aws-cn:lambda:cn-north-1:999999999999:function:reports"
+    printed = team.run("doctor", arn, "--policy", "--commands", "verify")
+    assert f'"{arn}:*"' in printed.out
+    assert '"arn:aws-cn:ecr:cn-north-1:999999999999:repository/*"' in printed.out
+    assert team.lab.log() == []
+
+
+def test_with_a_name_a_policy_is_for_the_account_of_the_credentials(team: Team) -> None:
+    printed = team.run("doctor", "reports", "--policy", "--as", "terraform")
+    assert '"arn:aws:lambda:eu-west-1:123456789012:function:reports"' in printed.out
+    assert list(team.lab.calls()) == ["sts.GetCallerIdentity"]
+
+
+def test_a_trust_policy_is_printed_for_a_repository_and_refused_without(team: Team) -> None:
+    trusted = team.run("doctor", "--trust", "github", "--repository", "acme@1/reports@2")
+    assert "repo:acme@1/reports@2:ref:refs/heads/main" in trusted.out
+    for repository in ((), ("--repository", "acme"), ("--repository", "acme/*")):
+        refused = team.run("doctor", "--trust", "gitlab", *repository)
+        assert refused.exit_code == 2
+        assert "--repository names none" in refused.err
+
+
+def test_a_command_that_does_not_exist_has_no_policy(team: Team) -> None:
+    refused = team.run("doctor", "reports", "--policy", "--commands", "check,fly")
+    assert refused.exit_code == 2
+    assert "'fly' is none of check" in refused.err

@@ -11,7 +11,7 @@ import pytest
 from deployguard import permissions
 from deployguard.doctor import checks, iam, lifecycle
 from deployguard.doctor.checks import Check, Severity
-from deployguard.doctor.facts import Facts, Kept, Permission
+from deployguard.doctor.facts import Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate, Rule, Stored
 from deployguard.errors import ConfigurationError, Refusal
 from deployguard.hazards import Unread
@@ -23,7 +23,6 @@ from deployguard.model import (
     Function,
     Image,
     Mode,
-    Place,
     Probe,
     Provisioned,
     Setup,
@@ -151,6 +150,7 @@ WORSE: list[tuple[str, str, dict[str, Any]]] = [
     ("reserved", "refused", {"latest": replace(FUNCTION, reserved_concurrency=0)}),
     ("free", "warning", {"latest": replace(FUNCTION, reserved_concurrency=9)}),
     ("free", "warning", {"in_use": 995}),
+    ("free", "warning", {"in_use": HIDDEN}),
     ("free", "warning", {"unreserved": None}),
     ("answer", "note", {"probe": None}),
     ("answer", "refused", {"probe": replace(PROBE, answer=Answer.DENIED, breadcrumb=None)}),

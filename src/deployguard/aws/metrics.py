@@ -18,15 +18,20 @@ DAY_S = 86_400
 def concurrency_in_use(session: Session, name: str) -> int:
     """Return the peak of the last minutes, or 0 where the metric may not be read or is empty."""
     try:
-        peaks = _points(
-            session,
-            "ConcurrentExecutions",
-            dimensions={"FunctionName": name},
-            statistic="Maximum",
-            window=WINDOW,
-        )
+        return peak_concurrency(session, name)
     except AwsFailure:
         return 0
+
+
+def peak_concurrency(session: Session, name: str) -> int:
+    """Return the most invocations at once of the last minutes, 0 where the metric is empty."""
+    peaks = _points(
+        session,
+        "ConcurrentExecutions",
+        dimensions={"FunctionName": name},
+        statistic="Maximum",
+        window=WINDOW,
+    )
     return int(max(peaks, default=0))
 
 

@@ -276,6 +276,9 @@ def _of_room(facts: Facts) -> Iterator[Check]:
         fix = "grant lambda:GetAccountSettings, or look at the account's limits"
         yield Check("room", "free", Severity.WARNING, "not known", fix)
         return
+    if isinstance(facts.in_use, Unread):
+        yield _unread("room", "free", facts.in_use)
+        return
     free = limit - facts.in_use
     seen = f"{free} of {limit}, as {facts.in_use} were in use in the last minutes"
     fix = "raise the limit, or check when less traffic runs" if free < FEW else ""

@@ -46,7 +46,7 @@ def examine(run: Run, settings: Settings, target: Target, *, commands: Iterable[
         deployments = _begin(
             pool, "the deployments of CodeDeploy", preflight.deployments, session, bare
         )
-        in_use = pool.submit(metrics.concurrency_in_use, session, bare)
+        in_use = _begin(pool, "the concurrency in use", metrics.peak_concurrency, session, bare)
         behind = _begin(pool, "the live version", _behind, run, alias.result())
         shipped = _begin(pool, "the image", _shipped, run, settings, function)
         kept = pool.submit(_kept, run, function, behind.result())

@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError
 from deployguard.hazards import Unread
-from deployguard.model import Alias, Function, Image, Place, Probe, Provisioned
+from deployguard.model import Alias, Function, Image, Probe, Provisioned
 from deployguard.permissions import Need
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose calls these are, and where they go."""
+
+    account: str
+    caller: str  # ARN
+    region: str
+    endpoint: str
+    is_aws: bool  # whether the endpoint is AWS's own
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Facts:
     deployments: tuple[str, ...] | Unread
     provisioned: Provisioned | Unread | None
     unreserved: int | None  # concurrency that the account leaves; None where it is not known
-    in_use: int
+    in_use: int | Unread
     hold_ms: int
     probe: Probe | None
     permissions: tuple[Permission, ...]

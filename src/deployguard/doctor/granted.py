@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from deployguard import permissions
 from deployguard.aws import identity, images, trials
 from deployguard.aws.session import Session
-from deployguard.doctor.facts import Permission
+from deployguard.doctor.facts import Permission, Place
 from deployguard.errors import AccessDenied, AwsFailure
 from deployguard.hazards import Unread
-from deployguard.model import Function, Place
+from deployguard.model import Function
 from deployguard.permissions import Need, On
 
 Wanted = tuple[str, str]  # an action, and the resource that it is wanted on
