@@ -149,7 +149,7 @@ def test_a_command_runs_under_its_own_policy_and_uses_all_of_it(
     spared: set[str],
 ) -> None:
     prepare(live)
-    document = policy(live, command)
+    document = policy(live, command, "--qualifiers", "live,$LATEST")
     since = len(live.lab.log())
     live.lab.set(policy=document)
     ended = run(live)
