@@ -80,6 +80,7 @@ def test_the_log_numbers_each_call_and_waits_for_its_status() -> None:
         ({"operation": "Invoke", "kind": "error", "phase": "during"}, "'phase' takes one of"),
         ({"operation": "Invoke", "kind": "error", "phase": "reply"}, "after the reply"),
         ({"operation": "Invoke", "kind": "kill"}, "needs the 'pid'"),
+        ({"operation": "Invoke", "kind": "stale"}, "takes one of GetAlias"),
         ({"operation": "Invoke", "kind": "error", "when": 3}, "unknown member 'when'"),
         ({"operation": "Invoke", "kind": "error", "hits": 3}, "unknown member 'hits'"),
         ({"operation": "Invoke", "kind": "error", "nth": "2"}, "'nth' takes int | None"),

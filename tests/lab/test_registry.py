@@ -104,6 +104,100 @@ def test_deleting_by_tag_keeps_an_image_until_its_last_tag_goes(ecr: Any) -> Non
     assert again["failures"][0]["failureCode"] == "ImageNotFound"
 
 
+def archive(ecr: Any, image: OciImage, target: str = "ARCHIVE") -> str:
+    answer = ecr.update_image_storage_class(
+        repositoryName=NAME, imageId={"imageDigest": image.digest}, targetStorageClass=target
+    )
+    assert answer["imageId"] == {"imageDigest": image.digest}
+    return str(answer["imageStatus"])
+
+
+def statuses(ecr: Any, **parameters: Any) -> list[str]:
+    shown = ecr.describe_images(repositoryName=NAME, **parameters)["imageDetails"]
+    return [detail["imageStatus"] for detail in shown]
+
+
+def test_an_archived_image_is_described_and_cannot_be_pulled(ecr: Any) -> None:
+    image = image_of("1")
+    images.push(image, repository=NAME, tags=["v1"], ecr=ecr)
+    assert archive(ecr, image) == "ARCHIVED"
+    image_id = {"imageTag": "v1"}
+    answer = ecr.batch_get_image(repositoryName=NAME, imageIds=[image_id])
+    assert answer["images"] == []
+    assert [(one["imageId"], one["failureCode"]) for one in answer["failures"]] == [
+        (image_id, "ImageInaccessible")
+    ]
+    (detail,) = ecr.describe_images(repositoryName=NAME, imageIds=[image_id])["imageDetails"]
+    assert (detail["imageStatus"], detail["imageDigest"]) == ("ARCHIVED", image.digest)
+    assert detail["lastArchivedAt"] >= detail["imagePushedAt"]
+
+
+def test_only_active_images_are_listed_unless_asked_for(ecr: Any) -> None:
+    cold, warm = image_of("1"), image_of("2")
+    for image in (cold, warm):
+        images.push(image, repository=NAME, ecr=ecr)
+    archive(ecr, cold)
+    assert statuses(ecr) == ["ACTIVE"]
+    assert statuses(ecr, filter={"imageStatus": "ARCHIVED"}) == ["ARCHIVED"]
+    assert statuses(ecr, filter={"imageStatus": "ANY"}) == ["ARCHIVED", "ACTIVE"]
+    listed = ecr.list_images(repositoryName=NAME)["imageIds"]
+    assert listed == [{"imageDigest": warm.digest}]
+
+
+def test_an_archived_image_comes_back_by_restoring_or_pushing_it(ecr: Any) -> None:
+    image = image_of("1")
+    images.push(image, repository=NAME, tags=["v1"], ecr=ecr)
+    archive(ecr, image)
+    assert archive(ecr, image, "STANDARD") == "ACTIVE"
+    assert statuses(ecr) == ["ACTIVE"]
+    archive(ecr, image)
+    images.push(image, repository=NAME, tags=["v1"], ecr=ecr)
+    assert statuses(ecr) == ["ACTIVE"]
+
+
+def test_an_archived_image_is_no_source_of_a_function(lab: Client, ecr: Any) -> None:
+    image = image_of("1")
+    uri = images.push(image, repository=NAME, ecr=ecr)
+    archive(ecr, image)
+    _, message = refused(
+        lab.client("lambda").create_function,
+        FunctionName="reports",
+        PackageType="Image",
+        Code={"ImageUri": uri},
+        Role="arn:aws:iam::123456789012:role/lab",
+    )
+    assert message == f"Source image {uri} does not exist. Provide a valid source image."
+
+
+def test_an_image_that_is_not_there_is_neither_described_nor_archived(ecr: Any) -> None:
+    images.push(image_of("1"), repository=NAME, tags=["v1"], ecr=ecr)
+    missing = {"imageTag": "v2"}
+    message = (
+        "The image with imageId {imageDigest:'null', imageTag:'v2'} does not exist within the "
+        f"repository with name '{NAME}' in the registry with id '123456789012'"
+    )
+    expected = ("ImageNotFoundException", message)
+    assert refused(ecr.describe_images, repositoryName=NAME, imageIds=[missing]) == expected
+    assert expected == refused(
+        ecr.update_image_storage_class,
+        repositoryName=NAME,
+        imageId=missing,
+        targetStorageClass="ARCHIVE",
+    )
+
+
+def test_a_deleted_image_is_gone_for_all(ecr: Any) -> None:
+    image = image_of("1")
+    images.push(image, repository=NAME, tags=["v1"], ecr=ecr)
+    archive(ecr, image)
+    deleted = ecr.batch_delete_image(
+        repositoryName=NAME, imageIds=[{"imageDigest": image.digest}, {"imageTag": "v2"}]
+    )
+    assert deleted["imageIds"] == [{"imageDigest": image.digest, "imageTag": "v1"}]
+    assert [one["failureCode"] for one in deleted["failures"]] == ["ImageNotFound"]
+    assert statuses(ecr, filter={"imageStatus": "ANY"}) == []
+
+
 def test_put_image_refuses_what_ecr_refuses(ecr: Any) -> None:
     image = image_of("1")
     manifest = {"repositoryName": NAME, "imageManifest": image.manifest.decode()}

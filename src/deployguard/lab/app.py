@@ -120,7 +120,7 @@ class Lab:
         spoiler = Spoiler(self.knobs.due(call), call, self.gate)
         try:
             await spoiler.strike("before")
-            answer = spoiler.changed(await _guarded(self._serve(call), call))
+            answer = spoiler.changed(await _guarded(self._serve(call, spoiler), call))
             await spoiler.strike("after")
         except AwsError as problem:
             answer = _refusal(problem, call)
@@ -128,18 +128,18 @@ class Lab:
         await send_now(answer)
         await spoiler.strike("reply")
 
-    async def _serve(self, call: Call) -> Answer:
+    async def _serve(self, call: Call, spoiler: Spoiler) -> Answer:
         who = knobs.caller.set(Caller(call.service, call.access_key, call.request_id))
         try:
             if call.service == "lambda":
-                return await self._serve_lambda(call)
+                return await self._serve_lambda(call, stale=spoiler.stale())
             if call.service == "ecr":
                 return await self._serve_ecr(call)
             return await self.elsewhere.serve(call)
         finally:
             knobs.caller.reset(who)
 
-    async def _serve_lambda(self, call: Call) -> Answer:
+    async def _serve_lambda(self, call: Call, *, stale: bool) -> Answer:
         if call.operation == "Invoke":
             return await self._invoke(call)
         if " " in call.operation:  # no route of Lambda's, so named by its method and path
@@ -152,6 +152,7 @@ class Lab:
             query=parse_qs(call.query, keep_blank_values=True),
             headers=call.headers,
             body=call.body,
+            stale=stale,
         )
         return Answer(answer.status, answer.body, tuple(answer.headers.items()))
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from deployguard.lab import checks
 from deployguard.lab.checks import BadKnobError
+from deployguard.lab.control.past import READS
 
 if TYPE_CHECKING:
     from deployguard.lab.calls import Call
 
 PHASES = ("before", "after", "reply")
 ERRORS = ("throttle", "error", "deny", "conflict", "refuse", "expire", "gone")
-ANSWERS = ("garble",)  # what changes the true answer, so that no phase matters
+ANSWERS = ("garble", "stale")  # what changes the true answer, so that no phase matters
 ACTS = ("lose", "delay", "hold", "hang", "kill")
 KINDS = (*ERRORS, *ANSWERS, *ACTS)
 AFTER_THE_REPLY = ("lose", "delay", "kill")  # nothing else can still happen to a sent answer
@@ -80,6 +81,8 @@ def parse(rule: Mapping[str, Any]) -> Fault:
     checks.one_of("phase", fault.phase, choices=PHASES)
     if fault.phase == "reply" and fault.kind not in AFTER_THE_REPLY:
         raise BadKnobError(f"after the reply only {AFTER_THE_REPLY} can happen, got {fault.kind!r}")
+    if fault.kind == "stale":
+        checks.one_of("operation of a stale read", fault.operation, choices=READS)
     if fault.kind == "kill" and fault.pid is None:
         raise BadKnobError("a fault of kind 'kill' needs the 'pid' of the process to kill")
     return fault

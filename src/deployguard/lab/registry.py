@@ -19,6 +19,8 @@ from deployguard.lab.repository import (
     description,
     details,
     digest_of,
+    existing,
+    failure,
     look_up,
     passes,
     refusal,
@@ -26,6 +28,7 @@ from deployguard.lab.repository import (
 )
 
 PART_SIZE = 10 * 1024 * 1024
+ARCHIVED = "The image is archived and cannot be pulled"
 
 
 class Registry:
@@ -53,6 +56,7 @@ class Registry:
             "BatchDeleteImage": self._batch_delete_image,
             "DescribeImages": self._describe_images,
             "ListImages": self._list_images,
+            "UpdateImageStorageClass": self._update_image_storage_class,
         }
 
     def handle(self, operation: str, call: Call, *, region: str, endpoint: str) -> Call:
@@ -78,7 +82,7 @@ class Registry:
         repository = self.repositories.get((region, name["repository"]))
         if repository is not None:
             stored, _ = look_up(repository, {name["kind"]: name["id"]})
-            if stored is not None:
+            if stored is not None and stored.digest not in repository.archived:
                 return repository, stored
         raise sources.missing(uri)
 
@@ -214,7 +218,7 @@ class Registry:
         digest, tag = digest_of(manifest), call.get("imageTag")
         media_type = check_manifest(repository, call)
         before = repository.tags.get(tag) if tag else None
-        known = digest in repository.images
+        known = digest in repository.images and digest not in repository.archived
         if known and (tag is None or before == digest):
             raise refusal(
                 "ImageAlreadyExistsException",
@@ -230,6 +234,7 @@ class Registry:
         stored = repository.images.setdefault(
             digest, Stored(manifest, media_type, self.knobs.clock.now())
         )
+        repository.archived.pop(digest, None)  # a push restores
         if tag:
             repository.tags[tag] = digest
         image_id = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
@@ -241,21 +246,23 @@ class Registry:
         repository = self._repository(call, region)
         images, failures = [], []
         for image_id in call["imageIds"]:
-            stored, failure = look_up(repository, image_id)
-            if stored is not None:
+            stored, missing = look_up(repository, image_id)
+            if stored is not None and stored.digest in repository.archived:
+                failures.append(failure(image_id, code="ImageInaccessible", reason=ARCHIVED))
+            elif stored is not None:
                 wanted = image_id | {"imageDigest": stored.digest}
                 images.append(shown(repository, stored, image_id=wanted))
             else:
-                failures.append(failure)
+                failures.append(missing)
         return {"images": images, "failures": failures}
 
     def _batch_delete_image(self, call: Call, region: str, _endpoint: str) -> Call:
         repository = self._repository(call, region)
         deleted, failures = [], []
         for image_id in call["imageIds"]:
-            stored, failure = look_up(repository, image_id)
+            stored, missing = look_up(repository, image_id)
             if stored is None:
-                failures.append(failure)
+                failures.append(missing)
                 continue
             tags = repository.tags_of(stored.digest)
             gone = [image_id["imageTag"]] if "imageTag" in image_id else tags
@@ -263,6 +270,7 @@ class Registry:
                 del repository.tags[tag]
             if gone == tags:  # an image goes with its last tag
                 del repository.images[stored.digest]
+                repository.archived.pop(stored.digest, None)
             names = [{"imageDigest": stored.digest, "imageTag": tag} for tag in gone]
             deleted += names or [{"imageDigest": stored.digest}]
         self.knobs.record("BatchDeleteImage", repository.arn, deleted, None)
@@ -270,33 +278,50 @@ class Registry:
 
     def _describe_images(self, call: Call, region: str, _endpoint: str) -> Call:
         repository = self._repository(call, region)
-        chosen: dict[str, Stored] = {}
-        for image_id in call.get("imageIds") or []:
-            stored, _ = look_up(repository, image_id)
-            if stored is None:
-                raise refusal(
-                    "ImageNotFoundException",
-                    "The image with imageId {"
-                    f"imageDigest:'{image_id.get('imageDigest', 'null')}', "
-                    f"imageTag:'{image_id.get('imageTag', 'null')}'"
-                    f"}} does not exist within the repository with name '{repository.name}' in the "
-                    f"registry with id '{ACCOUNT}'",
-                )
-            chosen[stored.digest] = stored
+        named = [existing(repository, image_id) for image_id in call.get("imageIds") or []]
+        chosen = {stored.digest: stored for stored in named}
         if "imageIds" not in call:
             chosen = repository.images
-        found = [details(repository, stored) for stored in chosen.values()]
-        return {"imageDetails": [each for each in found if passes(call, each.get("imageTags", []))]}
+        return {
+            "imageDetails": [
+                details(repository, stored)
+                for digest, stored in chosen.items()
+                if passes(call, repository, digest)
+            ]
+        }
 
     def _list_images(self, call: Call, region: str, _endpoint: str) -> Call:
         repository = self._repository(call, region)
         found = []
         for digest in repository.images:
-            tags = repository.tags_of(digest)
-            if passes(call, tags):
+            if passes(call, repository, digest):
+                tags = repository.tags_of(digest)
                 names = [{"imageDigest": digest, "imageTag": tag} for tag in tags]
                 found += names or [{"imageDigest": digest}]
         return {"imageIds": found}
+
+    def _update_image_storage_class(self, call: Call, region: str, _endpoint: str) -> Call:
+        repository = self._repository(call, region)
+        stored = existing(repository, call["imageId"])
+        before = repository.status_of(stored.digest)
+        if call["targetStorageClass"] == "ARCHIVE":
+            repository.archived.setdefault(stored.digest, self.knobs.clock.now())
+        else:
+            repository.archived.pop(stored.digest, None)
+        after = repository.status_of(stored.digest)
+        image_id = call["imageId"] | {"imageDigest": stored.digest}
+        self.knobs.record(
+            "UpdateImageStorageClass",
+            repository.arn,
+            image_id | {"imageStatus": before},
+            image_id | {"imageStatus": after},
+        )
+        return {
+            "registryId": ACCOUNT,
+            "repositoryName": repository.name,
+            "imageId": image_id,
+            "imageStatus": after,
+        }
 
 
 def _upload(repository: Repository, call: Call) -> bytearray:

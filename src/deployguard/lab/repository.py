@@ -36,6 +36,7 @@ class Repository:
     mutability: str = "MUTABLE"
     images: dict[str, Stored] = field(default_factory=dict)  # by digest
     tags: dict[str, str] = field(default_factory=dict)  # tag -> digest
+    archived: dict[str, float] = field(default_factory=dict)  # digest -> since when
     blobs: set[str] = field(default_factory=set)
     uploads: dict[str, bytearray] = field(default_factory=dict)
 
@@ -52,6 +53,10 @@ class Repository:
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags that point at an image."""
         return [tag for tag, target in self.tags.items() if target == digest]
+
+    def status_of(self, digest: str) -> str:
+        """Return whether an image can be pulled (ACTIVE), or only be described (ARCHIVED)."""
+        return "ARCHIVED" if digest in self.archived else "ACTIVE"
 
 
 def digest_of(content: bytes) -> str:
@@ -82,15 +87,20 @@ def details(repository: Repository, stored: Stored) -> Call:
     """Return an image as DescribeImages shows it."""
     parts = json.loads(stored.manifest).get("layers", [])
     tags = repository.tags_of(stored.digest)
-    return {
+    detail = {
         "registryId": ACCOUNT,
         "repositoryName": repository.name,
         "imageDigest": stored.digest,
         "imageSizeInBytes": sum(part.get("size", 0) for part in parts),
         "imagePushedAt": stored.pushed,
         "imageManifestMediaType": stored.media_type,
-        "imageStatus": "ACTIVE",
-    } | ({"imageTags": tags} if tags else {})
+        "imageStatus": repository.status_of(stored.digest),
+    }
+    if tags:
+        detail["imageTags"] = tags
+    if stored.digest in repository.archived:
+        detail["lastArchivedAt"] = repository.archived[stored.digest]
+    return detail
 
 
 def shown(repository: Repository, stored: Stored, *, image_id: Call) -> Call:
@@ -116,7 +126,27 @@ def look_up(repository: Repository, image_id: Call) -> tuple[Stored | None, Call
         if stored is not None:
             return stored, {}
         code, reason = "ImageNotFound", "Requested image not found"
-    return None, {"imageId": image_id, "failureCode": code, "failureReason": reason}
+    return None, failure(image_id, code=code, reason=reason)
+
+
+def failure(image_id: Call, *, code: str, reason: str) -> Call:
+    """Return what a batch says of an image that it leaves out."""
+    return {"imageId": image_id, "failureCode": code, "failureReason": reason}
+
+
+def existing(repository: Repository, image_id: Call) -> Stored:
+    """Return the image that an id names, or raise that there is none."""
+    stored, _ = look_up(repository, image_id)
+    if stored is None:
+        raise refusal(
+            "ImageNotFoundException",
+            "The image with imageId {"
+            f"imageDigest:'{image_id.get('imageDigest', 'null')}', "
+            f"imageTag:'{image_id.get('imageTag', 'null')}'"
+            f"}} does not exist within the repository with name '{repository.name}' in the "
+            f"registry with id '{ACCOUNT}'",
+        )
+    return stored
 
 
 def check_manifest(repository: Repository, call: Call) -> str:
@@ -158,7 +188,15 @@ def _check_parts(repository: Repository, digest: str, *, blobs: set[str], images
         )
 
 
-def passes(call: Call, tags: list[str]) -> bool:
-    """Tell whether an image with these tags passes the tagStatus filter of a call."""
-    wanted = str(call.get("filter", {}).get("tagStatus", "ANY"))
-    return wanted == "ANY" or (wanted == "TAGGED") == bool(tags)
+def passes(call: Call, repository: Repository, digest: str) -> bool:
+    """Tell whether an image passes the filter of a call, by default one for active images.
+
+    One that is asked for by its id is shown whatever its status.
+    """
+    wanted = call.get("filter", {})
+    tags, status = wanted.get("tagStatus", "ANY"), wanted.get("imageStatus", "ACTIVE")
+    if "imageIds" in call and "imageStatus" not in wanted:
+        status = "ANY"
+    return (tags == "ANY" or (tags == "TAGGED") == bool(repository.tags_of(digest))) and (
+        status in ("ANY", repository.status_of(digest))
+    )

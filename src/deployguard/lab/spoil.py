@@ -77,6 +77,13 @@ class Spoiler:
                 fault.hits += 1
                 await self._act(fault)
 
+    def stale(self) -> bool:
+        """Tell whether the call is to read what was before the last change."""
+        rules = [fault for fault in self.faults if fault.kind == "stale"]
+        for fault in rules:
+            fault.hits += 1
+        return bool(rules)
+
     def changed(self, answer: Answer) -> Answer:
         """Return the true answer, or what a rule makes of it."""
         for fault in self.faults:

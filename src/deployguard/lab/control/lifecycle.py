@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deployguard.lab.control import errors
+from deployguard.lab.control import errors, past
 from deployguard.lab.control.records import Function, Package, Settings, Version, new_id
 from deployguard.lab.nouns import LATEST, Build
 
@@ -97,6 +97,7 @@ def settle(cloud: Cloud, function: Function) -> None:
             version.state = "Active"
             version.update = "Successful"
             version.build = version.next_build
+        past.keep(cloud, function.arn)
 
 
 def _end_update(cloud: Cloud, version: Version) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,20 @@ class Function:
     provisions: dict[str, Provision] = field(default_factory=dict)
     async_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the time of a change has come that is not applied yet."""
+        return any(one.due is not None and one.due <= now for one in self.all_versions())
+
+    def snapshot(self) -> Function:
+        """Return what reads show of the function now, where nothing is still to happen."""
+        return replace(
+            self,
+            latest=replace(self.latest, due=None),
+            versions={number: replace(one, due=None) for number, one in self.versions.items()},
+            aliases={name: replace(alias) for name, alias in self.aliases.items()},
+            tags=dict(self.tags),
+        )
+
     def all_versions(self) -> Iterator[Version]:
         """Yield `$LATEST`, then the published versions in order."""
         yield self.latest
@@ -144,6 +159,7 @@ class Region:
     functions: dict[str, Function] = field(default_factory=dict)
     counters: dict[str, Counters] = field(default_factory=dict)
     mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    past: dict[str, deque[Function]] = field(default_factory=dict)  # by name, the latest last
 
     def counter(self, name: str) -> Counters:
         """Return the lasting counters of a function name."""

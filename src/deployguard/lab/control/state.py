@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployguard.lab.control import errors, lifecycle, names, provisioned
+from deployguard.lab.control import errors, lifecycle, names, past, provisioned
 from deployguard.lab.control.records import Alias, Function, Region, Target, Version
 from deployguard.lab.nouns import LATEST, Build, Clock, Image
 
@@ -102,6 +102,7 @@ class Cloud:
     ) -> None:
         """Record a mutation that was applied."""
         self.knobs.record(operation, resource, before=before, after=after)
+        past.keep(self, resource)
 
     def route(self, region: str, name_or_arn: str, qualifier: str | None) -> Routed:
         """Choose the build for one invocation, as Lambda does at this moment."""

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 import botocore.session
 from botocore.model import OperationModel, ServiceModel, Shape
 
-from deployguard.lab.control import errors, validation
+from deployguard.lab.control import errors, past, validation
 from deployguard.lab.control.operations import HANDLERS
 from deployguard.lab.control.state import Cloud
 from deployguard.lab.nouns import AwsError
@@ -61,8 +61,9 @@ def handle(
     query: Query,
     headers: Mapping[str, str],
     body: bytes,
+    stale: bool = False,
 ) -> Answer:
-    """Answer one request.
+    """Answer one request, a stale one as it would have been before the last change.
 
     Raises: `AwsError` in Lambda's own words; 501 for what the lab does not implement.
     """
@@ -82,7 +83,8 @@ def handle(
     )
     if model.input_shape is not None:
         validation.check(params, model.input_shape)
-    return _answer(model, handler(cloud, region, params))
+    told = past.read(handler, cloud, region, params) if stale else handler(cloud, region, params)
+    return _answer(model, told)
 
 
 def error(problem: AwsError) -> Answer:
