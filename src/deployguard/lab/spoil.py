@@ -104,8 +104,9 @@ class Spoiler:
                 raise LostError
             case "kill":
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(fault.pid or 0, signal.SIGKILL)
-                raise LostError
+                    os.kill(fault.pid or 0, fault.signal)
+                if fault.signal == signal.SIGKILL:  # after any other the process may go on
+                    raise LostError
             case _:
                 raise _error(fault, self.call)
 
