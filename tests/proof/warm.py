@@ -5,7 +5,6 @@ Starting Python and importing the SDK costs more than all else that a cell of th
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import resource
@@ -58,10 +57,9 @@ def obey(order: Order, gate: Connection) -> None:
 
 
 def _warm_up() -> None:
-    """Read the SDK's models of the services, which every client would read again."""
-    shared = loaders.JSONFileLoader()
-    shared.load_file = functools.cache(shared.load_file)
-    loaders.Loader.FILE_LOADER_CLASS = staticmethod(lambda: shared)
+    """Read the SDK's models of the services, which every session would read again."""
+    shared = loaders.Loader()
+    vars(botocore.session)["create_loader"] = lambda _path=None: shared
     session = botocore.session.get_session()
     for service in ("lambda", "ecr", "cloudwatch"):
         session.create_client(
