@@ -30,7 +30,7 @@ class Aftermath:
     err: str
     report: Mapping[str, Any] | None
     leftovers: tuple[str, ...]  # files of a report that was not finished
-    calls: Log  # its own
+    log: Log  # every call since the lab was empty, whoever made it
     history: Log  # every write on the function so far, whoever did it
     start: int  # how many of them are older than this run
     guards: frozenset[str]  # the access keys that are no person's
@@ -69,6 +69,11 @@ class Aftermath:
         return functions[0] if functions else None
 
     @cached_property
+    def calls(self) -> Log:
+        """Return its own calls."""
+        return [each for each in self.log if each["access_key"] == self.key]
+
+    @cached_property
     def writes(self) -> Log:
         """Return its own writes."""
         return [each for each in self.history[self.start :] if each["access_key"] == self.key]
@@ -88,8 +93,8 @@ class Aftermath:
         return served(move["after"]) == self.scenario.before
 
     def sent(self, write: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the call of its own that a write was made by."""
-        return next(call for call in self.calls if call["request_id"] == write["request_id"])
+        """Return the call that a write was made by; it may have been held before it was applied."""
+        return next(call for call in self.log if call["request_id"] == write["request_id"])
 
     def earlier(self, write: Mapping[str, Any], subject: str) -> Log:
         """Return the writes on an alias before a write."""
@@ -97,8 +102,8 @@ class Aftermath:
 
     def lease_at(self, write: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the write that left the lease as it was when the call of a write was sent."""
-        sent = self.sent(write)["at"]
-        before = [each for each in self.earlier(write, LEASE) if each["at"] <= sent]
+        sent = self.sent(write)["seq"]
+        before = [w for w in self.earlier(write, LEASE) if self.sent(w)["seq"] < sent]
         return before[-1] if before else {"access_key": "", "after": None}
 
 

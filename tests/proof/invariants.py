@@ -112,13 +112,14 @@ def i10_one_owner_writes(a: Aftermath) -> str:
 
 
 def i11_a_lost_lease_ends_the_writing(a: Aftermath) -> str:
-    """Once somebody else has the lease, nothing more is written."""
-    taken = False
+    """Once somebody else has its lease, nothing more is written."""
+    owned = lost = False
     for write in a.history[a.start :] if a.is_locked else ():
         is_mine = write["access_key"] == a.key
-        if taken and is_mine and a.lease_at(write)["access_key"] != a.key:
+        if lost and is_mine and a.lease_at(write)["access_key"] != a.key:
             return f"{write['operation']} after the lease was lost"
-        taken = taken or (is_of(write, LEASE) and not is_mine and bool(write["before"]))
+        if is_of(write, LEASE):
+            owned, lost = is_mine, lost or (owned and not is_mine)
     return FINE
 
 

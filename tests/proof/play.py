@@ -103,7 +103,7 @@ class Play:
         if is_spoiled and self.cell.fault.meanwhile:
             self._strike(guard)
         code, ended = guard.wait(), time.time()
-        calls = [call for call in self.stage.lab.log() if call["access_key"] == key]
+        log = self.stage.lab.log()
         report, leftovers = self.stage.report(key, command=arguments[0])
         aftermath = Aftermath(
             phase=phase,
@@ -114,12 +114,12 @@ class Play:
             exit_code=code,
             began=guard.began,
             ended=ended,
-            struck=self._struck_at(calls) if is_spoiled else None,
+            struck=self._struck_at(log) if is_spoiled else None,
             out=(guard.folder / "out").read_text(),
             err=(guard.folder / "err").read_text(),
             report=report,
             leftovers=leftovers,
-            calls=calls,
+            log=log,
             history=self.stage.writes(),
             start=start,
             guards=GUARDS,
@@ -146,14 +146,15 @@ class Play:
         faults = self.stage.lab.faults()
         return not self.cell.fault.rules or any(fault["hits"] for fault in faults)
 
-    def _struck_at(self, calls: list[dict[str, Any]]) -> float | None:
+    def _struck_at(self, log: list[dict[str, Any]]) -> float | None:
         self.result.checks += 1
         if not self._has_struck():
             self.result.failures.append(f"the fault never struck: {json.dumps(self._said())}")
             return None
         step = self.cell.step
-        kind = step.operation, step.alias, step.qualifier
-        alike = [c for c in calls if (c["operation"], c["alias"], c["qualifier"]) == kind]
+        kind = step.operation, step.alias, step.qualifier, KEY
+        named = ("operation", "alias", "qualifier", "access_key")
+        alike = [call for call in log if tuple(call[name] for name in named) == kind]
         return float(alike[step.nth - 1]["at"]) if len(alike) >= step.nth else None
 
     def _said(self) -> str:
