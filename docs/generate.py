@@ -21,7 +21,9 @@ import samples
 from ruamel.yaml import YAML
 
 from deployguard import ci
+from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
+from deployguard.errors import Trouble
 from deployguard.findings import KINDS
 from deployguard.lab import faults, knobs
 
@@ -41,7 +43,8 @@ KNOBS = {
     "update_fails": "the reason code with which the next updates fail",
     "publish_s": "how long a new version stays pending",
     "linger": "old containers of `$LATEST` that keep serving: "
-    '`[{"function": "greeter", "count": 2, "seconds": 30}]`; null means all, and for ever',
+    '`[{"function": "greeter", "count": 2, "seconds": 30}]`; null means all, and for ever; '
+    "`updates` limits a rule to that many updates of code or configuration, and counts down",
     "provisioning_s": "how long provisioned concurrency takes to become ready",
     "virtual": "containers of functions created from now on are no processes: they answer canaries "
     "inside the lab, by the thousand",
@@ -53,6 +56,7 @@ KNOBS = {
     "report_style": "the format of the REPORT line in logs",
     "log_delay_s": "how long log lines take to appear",
     "async_retry_s": "the pause before a failed asynchronous event is tried again",
+    "zero_destroys": "whether reserving 0 ends idle containers, which is not known of AWS",
     "signatures": "whether the signature of an Invoke is checked",
     "account_concurrency": "how many invocations the account runs at once",
     "clock_step_s": "how far the lab's clock is ahead of the machine's",
@@ -251,6 +255,28 @@ def finding_index() -> str:
     return _table(("id", "title"), *rows)
 
 
+# Errors of AWS
+
+
+def errors() -> str:
+    """Return a table of what each failure of a call means, and what is done about it."""
+    head = ("failure", "likely cause", "a read", "a write", "codes")
+    return _table(head, *(_trouble(trouble, row) for trouble, row in failures.TABLE.items()))
+
+
+def _trouble(trouble: Trouble, row: failures.Row) -> tuple[str, ...]:
+    read = "is sent again" if trouble in failures.REPEATED_READS else "fails"
+    write = "fails"
+    if trouble in failures.REPEATED_WRITES:
+        write = "is sent again"
+    elif trouble in failures.UNKNOWN_WRITES:
+        write = "may have been applied: what it changes is read first"
+    elif trouble in (Trouble.CONFLICT, Trouble.PRECONDITION):
+        write = "was refused: what it changes is read first"
+    codes = ", ".join(f"`{code}`" for code in row.codes)
+    return trouble.value, row.cause, read, write, codes
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "demo": demo,
     "tests": tests,
@@ -260,6 +286,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "faults": fault_table,
     "findings": findings,
     "finding-index": finding_index,
+    "errors": errors,
 }
 
 if __name__ == "__main__":

@@ -99,6 +99,9 @@ def _stale(
     evidence: Evidence, route: Route, probes: Sequence[Probe], *, states: Sequence[State]
 ) -> list[Finding]:
     stale = [p for p, s in zip(probes, states, strict=True) if s is State.STALE]
+    survivors = [p for p in stale if evidence.survived(p)]
+    if survivors:
+        return [_survived(evidence, route, probes, survivors=survivors)]
     if not stale:
         return []
     ran_expected = [p for p in stale if _ran_expected_version(evidence, p)]
@@ -112,6 +115,20 @@ def _stale(
             cause=_whose_stamp(evidence) if ran_expected else "",
         )
     ]
+
+
+def _survived(
+    evidence: Evidence, route: Route, probes: Sequence[Probe], *, survivors: Sequence[Probe]
+) -> Finding:
+    assert evidence.replacement is not None
+    containers = {p.breadcrumb.container for p in survivors if p.breadcrumb is not None}
+    since = datetime.fromtimestamp(evidence.replacement.at, UTC).isoformat(timespec="seconds")
+    return finding(
+        "DG205",
+        seen=f"{len(survivors)} of {len(probes)} probes of {route.qualifier} were answered by "
+        f"{len(containers)} containers from before the remedy {evidence.replacement.remedy}",
+        expected=f"containers that were born after {since}",
+    )
 
 
 def _whose_stamp(evidence: Evidence) -> str:

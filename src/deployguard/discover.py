@@ -13,7 +13,7 @@ import tenacity
 from deployguard import plan, stamp
 from deployguard.aws import functions, images
 from deployguard.config import Settings
-from deployguard.errors import AccessDenied, DeployguardError, NotFound, OutOfTime
+from deployguard.errors import AccessDenied, DeployguardError, NotFound, OutOfTime, Refusal
 from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
 from deployguard.run import Run
 
@@ -36,18 +36,18 @@ def live(run: Run, settings: Settings, name: str, *, alias: str) -> plan.Live:
 def settled(run: Run, name: str) -> Function:
     """Return `$LATEST` once it is active and no update of it is in progress."""
 
-    def is_changing(function: Function) -> bool:
-        changing = "Pending" in function.state or function.update_status == "InProgress"
-        if changing:
+    def is_settled(function: Function) -> bool:
+        if not function.is_settled:
             run.say(f"{name}: state {function.state}, update {function.update_status}; waiting")
-        return changing
+        return function.is_settled
 
     latest = _poll(
         run,
         lambda: functions.function(run.session, name),
-        unless=is_changing,
-        otherwise=lambda: OutOfTime(
-            f"DG106: {name} is still being updated after {run.timeout_s:.0f} s",
+        until=is_settled,
+        otherwise=lambda seen: OutOfTime(
+            f"DG106: {name} is still being updated after {run.timeout_s:.0f} s: "
+            f"state {seen.state}, update {seen.update_status}",
             cause="AWS is applying the new image; the old code serves meanwhile",
             fix="check again, or give a longer --timeout",
         ),
@@ -89,16 +89,30 @@ def existing_alias(run: Run, name: str, alias: str) -> Alias:
 
 def version(run: Run, name: str, number: str) -> Function:
     """Read a published version once it can be invoked: AWS may still be preparing it."""
-    return _poll(
-        run,
-        lambda: functions.function(run.session, name, qualifier=number),
-        unless=lambda version: version.state == "Pending",
-        otherwise=lambda: OutOfTime(
-            f"DG106: version {number} of {name} is still Pending after {run.timeout_s:.0f} s",
-            cause="AWS is preparing its image",
-            fix="check again, or give a longer --timeout",
-        ),
-    )
+    return ready(run, functions.function(run.session, name, qualifier=number))
+
+
+def ready(run: Run, version: Function) -> Function:
+    """Wait until a version can be invoked; refuse one that never will be."""
+    named = f"version {version.version} of {version.name}"
+    if not version.is_ready:
+        version = _poll(
+            run,
+            lambda: functions.function(run.session, version.name, qualifier=version.version),
+            until=lambda seen: seen.is_ready or seen.has_failed,
+            otherwise=lambda seen: OutOfTime(
+                f"DG106: {named} is still {seen.state} after {run.timeout_s:.0f} s",
+                cause="AWS is preparing its image",
+                fix="check again, or give a longer --timeout",
+            ),
+        )
+    if not version.is_ready:
+        raise Refusal(
+            f"{named} is in state {version.state} ({version.state_reason})",
+            cause="AWS cannot run its image",
+            fix="mend what the reason names, then deploy again",
+        )
+    return version
 
 
 def routes(run: Run, name: str, qualifiers: Iterable[str]) -> tuple[Route, ...]:
@@ -165,7 +179,7 @@ def provisioned_ready(run: Run, name: str, qualifier: str) -> str:
     found = _poll(
         run,
         lambda: functions.provisioned(run.session, name, qualifier),
-        unless=lambda config: config is not None and config.status == "IN_PROGRESS",
+        until=lambda config: config is None or config.is_settled,
         otherwise=None,
     )
     if found is None or found.status == "READY":
@@ -206,20 +220,20 @@ def _poll(
     run: Run,
     read: Callable[[], T],
     *,
-    unless: Callable[[T], bool],
-    otherwise: Callable[[], OutOfTime] | None,
+    until: Callable[[T], bool],
+    otherwise: Callable[[T], OutOfTime] | None,
 ) -> T:
-    """Read again, with growing pauses, while `unless` holds; at the deadline raise, or give up."""
+    """Read, with growing pauses, until it is so; at the deadline raise, or give what was read."""
 
     def at_the_deadline(attempts: tenacity.RetryCallState) -> T:
-        if otherwise is not None:
-            raise otherwise()
         last: T = attempts.outcome.result()  # type: ignore[union-attr]
+        if otherwise is not None:
+            raise otherwise(last)
         return last
 
     run.checkpoint()
     return tenacity.Retrying(
-        retry=tenacity.retry_if_result(unless),
+        retry=tenacity.retry_if_not_result(until),
         wait=tenacity.wait_exponential(multiplier=0.1, exp_base=1.5, max=2),
         stop=tenacity.stop_after_delay(max(run.left, 0.0)),
         retry_error_callback=at_the_deadline,

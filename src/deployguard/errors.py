@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 
 class DeployguardError(Exception):
     """The root: what happened, the likely cause, and what to do."""
@@ -37,11 +39,26 @@ class Refusal(DeployguardError):
     exit_code = 3
 
 
+class Trouble(Enum):
+    """The ways in which a call to AWS fails; `aws/failures.py` says what each means."""
+
+    THROTTLED = "throttled"
+    UNSENT = "not sent"
+    TRANSIENT = "transient"
+    LOST = "lost"
+    CONFLICT = "conflict"
+    PRECONDITION = "precondition"
+    DENIED = "denied"
+    MISSING = "missing"
+    CREDENTIALS = "credentials"
+    PERMANENT = "permanent"
+
+
 class AwsFailure(DeployguardError):
     """AWS failed, or answered what nobody could use; the state is whole.
 
-    `code` is AWS's error code, or empty where no answer came; `maybe_applied` says that the answer
-    was lost, so a write may have taken effect.
+    `code` is AWS's error code, or empty where no answer came; `maybe_applied` says that a write may
+    have taken effect.
     """
 
     exit_code = 4
@@ -53,18 +70,41 @@ class AwsFailure(DeployguardError):
         cause: str = "",
         fix: str = "",
         code: str = "",
+        trouble: Trouble = Trouble.PERMANENT,
         maybe_applied: bool = False,
     ) -> None:
         """Keep AWS's code beside the message."""
         super().__init__(happened, cause=cause, fix=fix)
         self.code = code
+        self.trouble = trouble
         self.maybe_applied = maybe_applied
+
+    @property
+    def is_conflict(self) -> bool:
+        """Say whether another change was in the way, or what was to be created exists."""
+        return self.trouble is Trouble.CONFLICT
+
+    @property
+    def is_precondition(self) -> bool:
+        """Say whether the write was refused because it was decided on an older state."""
+        return self.trouble is Trouble.PRECONDITION
+
+    @property
+    def is_undecided(self) -> bool:
+        """Say whether reading again decides what became of the write, and what to do next."""
+        return self.maybe_applied or self.is_conflict or self.is_precondition
 
 
 class AccessDenied(AwsFailure):
     """The role lacks an action; a refusal while nothing was changed yet."""
 
     exit_code = 3
+
+
+class NoCredentials(AwsFailure):
+    """You: there is nothing to sign a call with, so none was sent."""
+
+    exit_code = 2
 
 
 class NotFound(AwsFailure):
@@ -98,11 +138,12 @@ class Interrupted(BaseException):
     a call for a network error, and call again.
     """
 
-    cause = ""
-    fix = ""
-
-    def __init__(self, signal_number: int) -> None:
-        """Exit as a shell would after this signal."""
+    def __init__(self, signal_number: int, *, left: DeployguardError | None = None) -> None:
+        """Exit as a shell would after this signal; `left` is what could not be put back."""
         self.happened = f"interrupted by signal {signal_number}"
+        self.cause = self.fix = ""
+        if left is not None:
+            self.happened += f"; {left.happened}"
+            self.cause, self.fix = left.cause, left.fix
         self.exit_code = 128 + signal_number
         super().__init__(self.happened)

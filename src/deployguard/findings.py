@@ -76,6 +76,12 @@ KINDS = {
         "the alias move has not reached every part of AWS, or invocations from before it linger",
         "check again with a longer --grace; if it stays so, tell AWS",
     ),
+    "DG205": Kind(
+        "Containers survived the remedy",
+        "the remedy does not replace containers that are busy, or AWS keeps them for other reasons",
+        "refresh again with `--remedy publish` and traffic through an alias, which leaves old "
+        "containers behind at once",
+    ),
     "DG301": Kind(
         "No breadcrumb came back",
         "the handler in this image is not wrapped by deployguard.canary",
@@ -135,6 +141,11 @@ KINDS = {
         "The lease could not be removed",
         "AWS refused to delete the alias that holds it, or did not answer",
         "run the command that the message gives, before the next deploy",
+    ),
+    "DG404": Kind(
+        "Reserved concurrency could not be restored",
+        "another function reserved what this one gave back while it was drained",
+        "run the command that the message gives; until then callers are throttled",
     ),
 }
 

@@ -24,6 +24,7 @@ from deployguard.errors import (
     AwsFailure,
     DeployguardError,
     Superseded,
+    Trouble,
 )
 from deployguard.lease import Intent, Lease
 from deployguard.model import LATEST, Alias
@@ -52,9 +53,7 @@ def held(run: Run, settings: Settings, function: str, *, needed: bool = True) ->
         return
     journal = Journal(run, function)
     try:
-        is_outdated = journal.acquire(wait_s=settings.wait_lock, needed=needed)
-        run.journal = journal if journal.lease is not None else None
-        yield is_outdated
+        yield journal.acquire(wait_s=settings.wait_lock, needed=needed)
     finally:
         run.journal = None
         run.finish(journal.close)
@@ -157,7 +156,7 @@ class Journal:
                 fix=f"{denied.fix}; or pass --no-lock and do without it",
             ) from denied
         except AwsFailure as failure:
-            if not (failure.maybe_applied or failure.code == "ResourceConflictException"):
+            if not failure.is_undecided:
                 self._may_be_there = False
                 raise
             return self._read()
@@ -171,7 +170,7 @@ class Journal:
         try:
             return self._describe(ours, revision=found.revision)
         except AwsFailure as failure:
-            if not (failure.maybe_applied or failure.code in functions.REFUSED):
+            if not failure.is_undecided:
                 raise
             return self._read()
 
@@ -184,6 +183,7 @@ class Journal:
 
     def _begin(self, ours: Lease, found: Alias) -> None:
         self.lease, self._revision = ours, found.revision
+        self.run.journal = self
         threading.Thread(target=self._renew, name="deployguard-lease", daemon=True).start()
 
     def _renew(self) -> None:
@@ -199,17 +199,16 @@ class Journal:
         with self._writing:
             assert self.lease is not None
             wanted = change(replace(self.lease, until=self._fresh().until))
-            for attempt in range(ATTEMPTS):
+            for attempt in range(1, ATTEMPTS + 1):
                 try:
                     self._revision = self._describe(wanted, revision=self._revision).revision
+                    break
                 except AwsFailure as failure:
-                    is_passing = failure.maybe_applied or failure.code in functions.REFUSED
-                    if attempt == ATTEMPTS - 1 or not is_passing:
+                    is_gone = failure.trouble is Trouble.MISSING
+                    if attempt == ATTEMPTS or not (failure.is_undecided or is_gone):
                         raise
                     self._check_owner(self._read())
-                    continue
-                self.lease = wanted
-                return
+            self.lease = wanted
 
     def _check_owner(self, found: Alias | None) -> None:
         if found is None or not self._is_ours(found):

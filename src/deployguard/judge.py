@@ -22,6 +22,7 @@ from deployguard.model import (
     Evidence,
     Finding,
     Probe,
+    Remedy,
     Round,
     Route,
     RouteRuling,
@@ -76,7 +77,7 @@ def state(evidence: Evidence, probe: Probe) -> State:
         return State.UNKNOWN
     if crumb.nonce != probe.nonce or crumb.function_version != probe.executed_version:
         return State.UNKNOWN
-    if crumb.stamp.build_id != expected.build_id:
+    if crumb.stamp.build_id != expected.build_id or evidence.survived(probe):
         return State.STALE
     if evidence.predates_update(probe):
         return State.UNKNOWN
@@ -111,7 +112,8 @@ def _route(evidence: Evidence, route: Route) -> RouteRuling:
         return _settled(evidence, route, Verdict.STALE, diagnosis.wrong_digest(evidence, route))
     if evidence.expected.build_id is None:
         return _settled(evidence, route, Verdict.INCONCLUSIVE, diagnosis.unlabelled(evidence))
-    ruled = _fixed(evidence, route) if route.is_fixed else _draining(evidence, route)
+    by_construction = evidence.is_by_construction(route)
+    ruled = _fixed(evidence, route) if by_construction else _draining(evidence, route)
     return _limited_by_mode(evidence, ruled)
 
 
@@ -201,7 +203,7 @@ def _unproven(evidence: Evidence, route: Route, seen: Coverage, *, resume_at: fl
     if State.STALE in states:
         verdict = Verdict.STALE
         decided = _is_over(evidence, route) or _cannot_change(evidence, route)
-        resume_at = max(resume_at, last_sent + PAUSE_S)
+        resume_at = max(resume_at, last_sent + _pause(evidence, last_sent))
     else:
         verdict = Verdict.INCONCLUSIVE
         decided = _is_silent(evidence, route) or (
@@ -211,6 +213,13 @@ def _unproven(evidence: Evidence, route: Route, seen: Coverage, *, resume_at: fl
             resume_at = max(resume_at, last_sent + PAUSE_S)
     findings = diagnosis.unproven(evidence, route, probes, states=states, seen=seen)
     return RouteRuling(route, verdict, decided, seen, findings, resume_at)
+
+
+def _pause(evidence: Evidence, last_sent: float) -> float:
+    """Return how long to leave old containers alone; each probe keeps one that would go alive."""
+    if evidence.replacement is not None and evidence.replacement.remedy is Remedy.WAIT:
+        return max(PAUSE_S, last_sent - evidence.changed_at)
+    return PAUSE_S
 
 
 def _is_over(evidence: Evidence, route: Route) -> bool:
@@ -231,6 +240,7 @@ def _cannot_change(evidence: Evidence, route: Route) -> bool:
     """Say whether waiting is useless: the expected image itself answers with another build id."""
     return any(
         state(evidence, probe) is State.STALE
+        and not evidence.survived(probe)
         and probe.executed_version != LATEST
         and evidence.digests.get(probe.executed_version or "") == evidence.expected.digest
         for probe in probes_of(evidence, route)
@@ -259,14 +269,14 @@ def _limited_by_mode(evidence: Evidence, ruled: RouteRuling) -> RouteRuling:
 def next_size(evidence: Evidence, route: Route, *, ceiling: int) -> int:
     """Return how many probes the next round should send to a route."""
     policy = evidence.policy
-    if route.is_one_version:
-        return 1
-    if not route.is_fixed:
+    if not evidence.is_by_construction(route):
         rounds = rounds_of(evidence, route)
         if rounds and State.STALE in _states(evidence, route, rounds[-1]):
             return max(1, min(ceiling, len(_states(evidence, route, rounds[-1]))))
         size = coverage.next_size(rounds, qualifier=route.qualifier, policy=policy, ceiling=ceiling)
         return max(1, min(ceiling, max(size, policy.min_containers)))
+    if route.is_one_version:
+        return 1
     agreeing = len(_agreeing(evidence, route))
     wanted = max(policy.agreeing_probes, policy.min_containers)
     return max(1, min(ceiling, max(wanted - agreeing, 2)))

@@ -116,6 +116,15 @@ class Round:
     probes: tuple[Probe, ...]
 
 
+class Remedy(StrEnum):
+    """An action that replaces containers."""
+
+    PUBLISH = "publish"  # a new version of the same image, and the alias moved to it
+    CONFIGURE = "configure"  # a harmless change of the configuration of $LATEST
+    DRAIN = "drain"  # reserved concurrency 0 for a while
+    WAIT = "wait"  # nothing but time
+
+
 class State(StrEnum):
     """What one probe, or one container, is known to run."""
 
@@ -182,6 +191,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """Which containers a remedy is to have replaced."""
+
+    remedy: Remedy
+    at: float  # Unix seconds by AWS's clock, when it took effect
+    containers: tuple[str, ...]  # that answered before
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Say whether containers of published versions are to go, too, for others of the same."""
+        return self.remedy in (Remedy.DRAIN, Remedy.WAIT)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything that a verdict rests on; the verdict is a pure function of it."""
 
@@ -196,6 +219,7 @@ class Evidence:
     builds: Mapping[str, str] = field(default_factory=dict)  # build id -> where it comes from
     superseded: str = ""  # what somebody else changed meanwhile
     unready: str = ""  # why provisioned concurrency did not become ready
+    replacement: Replacement | None = None  # what a remedy is to have done
 
     def predates_update(self, probe: Probe) -> bool:
         """Say whether a container of $LATEST was born before the image was put there.
@@ -204,6 +228,19 @@ class Evidence:
         """
         crumb = probe.breadcrumb
         return crumb is not None and probe.executed_version == LATEST and crumb.born < self.updated
+
+    def survived(self, probe: Probe) -> bool:
+        """Say whether a container answered that the remedy should have replaced."""
+        crumb, replacement = probe.breadcrumb, self.replacement
+        if crumb is None or replacement is None:
+            return False
+        is_due = replacement.is_everywhere or probe.executed_version == LATEST
+        return crumb.container in replacement.containers or (is_due and crumb.born < replacement.at)
+
+    def is_by_construction(self, route: Route) -> bool:
+        """Say whether nothing but a version's immutability decides which containers serve."""
+        replaces_within = self.replacement is not None and self.replacement.is_everywhere
+        return route.is_fixed and not replaces_within
 
 
 @dataclass(frozen=True)
@@ -274,6 +311,22 @@ class Function:
     mode: Mode
     fingerprint: str  # of code and configuration: equal fingerprints publish to one version
     reserved_concurrency: int | None = None
+    description: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether AWS will run it: any other state, a new one too, is waited out."""
+        return self.state in ("Active", "Inactive")
+
+    @property
+    def has_failed(self) -> bool:
+        """Say whether AWS gave up preparing or updating it, so that waiting is no use."""
+        return "Failed" in (self.state, self.update_status)
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether it is ready and no update of it is in progress, or it failed."""
+        return self.has_failed or (self.is_ready and self.update_status == "Successful")
 
 
 @dataclass(frozen=True)
@@ -311,3 +364,8 @@ class Provisioned:
     requested: int
     available: int
     reason: str
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether AWS is done with it, one way or the other."""
+        return self.status in ("READY", "FAILED")

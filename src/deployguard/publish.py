@@ -9,33 +9,30 @@ from deployguard.model import Function
 from deployguard.run import Run
 
 ATTEMPTS = 4
-MOVED_BY_ITSELF = "PreconditionFailedException"  # RevisionId also moves when a state settles
-IN_PROGRESS = "ResourceConflictException"
-OTHER_CODE = "InvalidParameterValueException"
 
 
 def version(run: Run, live: plan.Live) -> Function:
     """Publish the expected image as a version, or get the one that AWS has already.
 
-    A lost answer is safe to ask again: publishing what is published returns that version.
+    A lost answer is safe to ask again: publishing what is published returns that version. A
+    refused revision may be our own: it also moves when a state settles.
     """
     latest = live.latest
     for attempt in range(1, ATTEMPTS + 1):
         try:
             published = _publish(run, latest)
         except AwsFailure as failure:
-            is_passing = failure.maybe_applied or failure.code in (MOVED_BY_ITSELF, IN_PROGRESS)
-            if attempt == ATTEMPTS or not (is_passing or failure.code == OTHER_CODE):
+            if attempt == ATTEMPTS or not failure.is_undecided:
                 raise
             latest = _still_ours(run, live)
+            if not run.session.pause(attempt):
+                raise
             continue
         run.record.published = published.version
         run.record.deduplicated = published.version in live.versions
         note = " (published before; nothing changed since)" if run.record.deduplicated else ""
         run.say(f"published version {published.version}{note}")
-        if published.state == "Pending":
-            return discover.version(run, latest.name, published.version)
-        return published
+        return discover.ready(run, published)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -6,22 +6,23 @@ since, and stays.
 
 from __future__ import annotations
 
-from deployguard import shift
+from deployguard import remedy, shift
 from deployguard.errors import Superseded
-from deployguard.lease import Intent, Lease, What
+from deployguard.lease import Lease, What
 from deployguard.run import Run
 
 
 def undo(run: Run, function: str, left: Lease) -> None:
     """Leave behind what every intent wants; raise Attention where a person has to."""
-    undoing = {What.ALIAS: _alias}
+    undoing = {
+        What.ALIAS: shift.restore,
+        What.CONCURRENCY: remedy.restore_reserved,
+        What.VARIABLE: remedy.restore_variable,
+    }
     for intent in reversed(left.intents):
-        undoing[intent.what](run, function, intent)
-
-
-def _alias(run: Run, function: str, intent: Intent) -> None:
-    try:
-        if not shift.restore(run, function, intent):
-            run.say(f"alias {intent.name} serves {intent.wanted}, as it should")
-    except Superseded as theirs:
-        run.say(f"{theirs.happened}; left alone")
+        what = f"{intent.what} {intent.name}".strip()
+        try:
+            if not undoing[intent.what](run, function, intent):
+                run.say(f"{what} is {intent.wanted}, as it should be")
+        except Superseded as theirs:
+            run.say(f"{theirs.happened}; left alone")

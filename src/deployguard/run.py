@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployguard.errors import (
     AwsFailure,
+    ConfigurationError,
     DeployguardError,
     Interrupted,
     OutOfTime,
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from deployguard.lease import Intent
 
 T = TypeVar("T")
-EXIT_CODES: dict[Verdict | None, int] = {
-    None: 0,
+SIGNALLED_S = 6.0  # GitHub kills 7.5 s after its first signal
+OVERTIME_S = 9.0  # for putting back what the run's own time did not suffice for
+EXIT_CODES = {
     Verdict.FRESH: 0,
     Verdict.STALE: 10,
     Verdict.INCONCLUSIVE: 11,
@@ -84,8 +86,8 @@ class Record:
     def exit_code(self) -> int:
         """Return the contract's exit code."""
         if self.error is None:
-            return EXIT_CODES.get(self.verdict, 1)
-        refused = self.error.exit_code == Refusal.exit_code
+            return 0 if self.verdict is None else EXIT_CODES.get(self.verdict, 1)
+        refused = self.error.exit_code in (ConfigurationError.exit_code, Refusal.exit_code)
         has_changed = any(change.result != "failed" for change in self.changes)
         return AwsFailure.exit_code if refused and has_changed else self.error.exit_code
 
@@ -105,7 +107,9 @@ class Run:
         self._lines: Connections | None = None
         self.began = time.monotonic()
         self.timeout_s = timeout_s
+        session.deadline = self.began + timeout_s
         self._signal: int | None = None
+        self._signalled_at = 0.0
 
     @property
     def now(self) -> float:
@@ -119,7 +123,7 @@ class Run:
 
     def interrupt(self, number: int) -> None:
         """Note the first signal, and raise Interrupted from wherever the run is."""
-        self._signal = number
+        self._signal, self._signalled_at = number, self.now
         raise Interrupted(number)
 
     @property
@@ -140,10 +144,27 @@ class Run:
 
     def finish(self, put_back: Callable[[], None]) -> None:
         """Put something back; a first signal that arrives meanwhile must not cut it short."""
+        was_interrupted = self.is_interrupted
+        try:
+            self._in_time(put_back)
+        except Interrupted:
+            if was_interrupted:
+                raise
+            self._in_time(put_back)
+            raise
+
+    def _in_time(self, put_back: Callable[[], None]) -> None:
+        """Put something back before the CI service kills the run, or soon after its own time."""
+        overtime = max(self.left, 0.0) + OVERTIME_S
+        since_signal = self.now - self._signalled_at
+        self.session.hurry(
+            max(1.0, SIGNALLED_S - since_signal) if self.is_interrupted else overtime
+        )
         try:
             put_back()
-        except Interrupted:
-            put_back()
+        except DeployguardError as problem:
+            if self._signal is not None:
+                raise Interrupted(self._signal, left=problem) from problem
             raise
 
     def wait_until(self, moment: float) -> None:

@@ -86,31 +86,38 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
     Attention where AWS kept refusing.
     """
     wanted = lease.alias_from(intent.wanted, name=intent.name)
-    why = "AWS kept refusing the change"
-    for _ in range(ATTEMPTS):
+    is_tried = False
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             current = functions.alias(run.session, function, intent.name)
-            is_due = not _is_same(current, wanted)
-            if is_due and not intent.is_ours(lease.alias_text(current)):
-                raise _superseded(intent.name, current)
-            if is_due:
+            if not _is_same(current, wanted):
+                if not intent.is_ours(lease.alias_text(current)):
+                    raise _superseded(intent.name, current)
+                is_tried = True
                 _write(run, function, wanted, before=current)
-                run.say(f"put alias {intent.name} back to {_describe(wanted)}")
-            run.record.after = wanted.version if wanted else None
-            return is_due
+            elif is_tried:
+                run.was_applied()
+            break
         except AwsFailure as failure:
-            why = failure.happened
-            run.say(f"putting back alias {intent.name}: {why}; reading it again")
-    raise needs_a_person(run.function.arn, intent, wanted, why=why)
+            run.say(f"putting back alias {intent.name}: {failure.happened}")
+            if attempt == ATTEMPTS or not run.session.pause(attempt):
+                raise needs_a_person(
+                    run.function.arn, intent, wanted, why=failure.happened
+                ) from failure
+    run.record.after = wanted.version if wanted else None
+    if is_tried:
+        run.say(f"put alias {intent.name} back to {_describe(wanted)}")
+    return is_tried
 
 
 def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alias | None:
+    """Move the alias; raise Superseded where somebody else moved it first."""
     current = before
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             return _write(run, function, wanted, before=current)
         except AwsFailure as failure:
-            if not (failure.maybe_applied or failure.code in functions.REFUSED):
+            if not failure.is_undecided:
                 raise
             refused = failure
         current = functions.alias(run.session, function, wanted.name)
@@ -119,7 +126,9 @@ def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alia
             return current
         if not _is_same(current, before):
             raise _superseded(wanted.name, current)
-    raise refused
+        if attempt == ATTEMPTS or not run.session.pause(attempt):
+            raise refused
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _write(run: Run, function: str, wanted: Alias | None, *, before: Alias | None) -> Alias | None:

@@ -52,6 +52,7 @@ class PlainKnobs:
         self.publish_s = 0.0
         self.provisioning_s = 0.0
         self.virtual = False
+        self.zero_destroys = False
         self.account_concurrency = 1000
         self.seed = 7
         self.writes: list[dict[str, Any]] = []

@@ -136,6 +136,30 @@ async def test_stale_containers_linger_for_the_time_asked(virtual: bool, tmp_pat
 
 
 @in_a_loop
+async def test_lingering_can_be_for_the_first_updates_only(tmp_path: Path) -> None:
+    async with staged(tmp_path, virtual=True) as stage:
+        once, twice = ({"function": "reports", "count": n, "updates": n} for n in (1, 2))
+        stage.knobs.linger = [once, twice]
+        await stage.burst(4)
+        left = []
+        for build_id in ("two", "three", "four", "five"):
+            stage.deploy(build_id)
+            left.append(len(stage.fleet.containers()))
+            await stage.burst(4)
+        assert left == [1, 2, 2, 0]
+
+
+@in_a_loop
+async def test_an_update_that_finds_no_container_counts_as_well(tmp_path: Path) -> None:
+    async with staged(tmp_path, virtual=True) as stage:
+        stage.knobs.linger = [{"function": "reports", "updates": 1}]
+        stage.deploy("two")
+        await stage.canary()
+        stage.deploy("three")
+        assert stage.fleet.containers() == []
+
+
+@in_a_loop
 async def test_lingering_is_for_the_function_that_the_rule_names(tmp_path: Path) -> None:
     async with staged(tmp_path, virtual=True) as stage:
         stage.knobs.linger = [{"function": "other", "count": None, "seconds": None}]

@@ -1,4 +1,4 @@
-"""Reads that have not heard of the last change."""
+"""Reads that have not heard of the last change, and containers that have not."""
 
 from __future__ import annotations
 
@@ -137,6 +137,36 @@ def test_a_stale_read_after_an_update_shows_it_in_progress(echo: Any, lab: Clien
     assert stale["Timeout"] == 9
     again = echo.get_function_configuration(FunctionName="echo")
     assert again["RevisionId"] == true["RevisionId"] != stale["RevisionId"]
+
+
+def test_a_stale_read_during_an_update_shows_how_the_one_before_it_ended(
+    echo: Any, lab: Client
+) -> None:
+    lab.set(update_s=0.2)
+    echo.update_function_configuration(FunctionName="echo", Timeout=9)
+    echo.get_waiter("function_updated_v2").wait(
+        FunctionName="echo", WaiterConfig={"Delay": 0.01, "MaxAttempts": 2000}
+    )
+    lab.set(update_s=60)
+    echo.update_function_configuration(FunctionName="echo", Timeout=10)
+    lab.fault(operation="GetFunctionConfiguration", kind="stale")
+    stale = echo.get_function_configuration(FunctionName="echo")
+    assert (stale["Timeout"], stale["LastUpdateStatus"]) == (9, "Successful")
+
+
+def test_a_container_can_survive_the_deploy_and_not_the_next_configuration(
+    echo: Any, lab: Client
+) -> None:
+    echo.invoke(FunctionName="echo")["Payload"].read()
+    (before,) = lab.containers()
+    lab.set(linger=[{"function": "echo", "updates": 1}])
+    uri = images.push(images.of_files({"app.py": b"2"}), repository="echo", ecr=lab.client("ecr"))
+    echo.update_function_code(FunctionName="echo", ImageUri=uri)
+    (stale,) = lab.containers()
+    assert (stale["id"], stale["lingering"]) == (before["id"], True)
+    echo.update_function_configuration(FunctionName="echo", Timeout=9)
+    assert lab.containers() == []
+    assert lab.knobs()["linger"] == [{"function": "echo", "updates": 0}]
 
 
 def test_a_stale_read_changes_nothing(echo: Any, lab: Client) -> None:

@@ -103,6 +103,7 @@ def test_a_fault_that_could_never_strike_is_refused(rule: dict[str, Any], compla
         ({"linger": [{"count": 1}]}, "needs the name of a 'function'"),
         ({"linger": [{"function": "f", "until": 1}]}, "unknown member 'until'"),
         ({"linger": [{"function": "f", "count": "all"}]}, "'count' takes int"),
+        ({"linger": [{"function": "f", "updates": 1.5}]}, "'updates' takes int"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_and_changes_nothing(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deployguard import burst
-from deployguard.aws.session import Session, translated
+from deployguard.aws.failures import translated
+from deployguard.aws.session import Session
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -23,13 +24,14 @@ def requests(
         captured.append(request)
         return _empty_answer(request.url)
 
-    events = session.invoker.meta.events
+    client = session.functions
+    events = client.meta.events
     events.register("before-send.lambda.Invoke", keep)
     try:
         for qualifier, nonce, hold_ms in canaries:
             payload = {"deployguard": {"canary": 1, "nonce": nonce, "hold_ms": hold_ms}}
             with translated(f"prepare a canary for {name}:{qualifier}"):
-                session.invoker.invoke(
+                client.invoke(
                     FunctionName=name, Qualifier=qualifier, Payload=json.dumps(payload).encode()
                 )
     finally:

@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from deployguard.aws.session import Session, translated
-from deployguard.errors import AwsFailure, NotFound
+from deployguard.aws.session import Session
+from deployguard.errors import AccessDenied, AwsFailure, NotFound, Refusal
 from deployguard.model import Alias, Function, Mode, Provisioned
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import AliasConfigurationResponseTypeDef
-
-# A write that AWS did not apply because what it was decided on is no longer so, or not yet.
-REFUSED = ("PreconditionFailedException", "ResourceConflictException")
 
 # What PublishVersion compares with the last published version (Developer Guide,
 # configuration-versions); reserved concurrency and tags do not count.
@@ -47,8 +44,12 @@ def function(session: Session, name: str, *, qualifier: str | None = None) -> Fu
     """Read a function, or one of its versions; raise NotFound where there is none."""
     named = f"{name}:{qualifier}" if qualifier else name
     extra: dict[str, Any] = {"Qualifier": qualifier} if qualifier else {}
-    with translated(f"read function {named}"):
-        answer = session.functions.get_function(FunctionName=name, **extra)
+    answer = session.read(
+        f"read function {named}",
+        session.functions.get_function,
+        FunctionName=name,
+        **extra,
+    )
     return _function(
         answer["Configuration"],
         code=answer.get("Code", {}),
@@ -59,8 +60,12 @@ def function(session: Session, name: str, *, qualifier: str | None = None) -> Fu
 def alias(session: Session, name: str, alias_name: str) -> Alias | None:
     """Read an alias, or return None where the function has none of that name."""
     try:
-        with translated(f"read alias {alias_name} of {name}"):
-            answer = session.functions.get_alias(FunctionName=name, Name=alias_name)
+        answer = session.read(
+            f"read alias {alias_name} of {name}",
+            session.functions.get_alias,
+            FunctionName=name,
+            Name=alias_name,
+        )
     except NotFound:
         return None
     return _alias(answer)
@@ -68,10 +73,13 @@ def alias(session: Session, name: str, alias_name: str) -> Alias | None:
 
 def publish(session: Session, name: str, *, digest: str, revision: str) -> Function:
     """Publish `$LATEST` provided that it still is that image at that revision."""
-    with translated(f"publish a version of {name}"):
-        answer = session.functions.publish_version(
-            FunctionName=name, CodeSha256=digest.removeprefix("sha256:"), RevisionId=revision
-        )
+    answer = session.write(
+        f"publish a version of {name}",
+        session.functions.publish_version,
+        FunctionName=name,
+        CodeSha256=digest.removeprefix("sha256:"),
+        RevisionId=revision,
+    )
     return _function(answer, code={}, reserved=None)
 
 
@@ -84,10 +92,14 @@ def create_alias(
     description: str = "moved by deployguard",
 ) -> Alias:
     """Create an alias; AWS refuses where one of that name exists."""
-    with translated(f"create alias {alias_name} of {name}"):
-        answer = session.functions.create_alias(
-            FunctionName=name, Name=alias_name, FunctionVersion=version, Description=description
-        )
+    answer = session.write(
+        f"create alias {alias_name} of {name}",
+        session.functions.create_alias,
+        FunctionName=name,
+        Name=alias_name,
+        FunctionVersion=version,
+        Description=description,
+    )
     return _alias(answer)
 
 
@@ -95,10 +107,14 @@ def describe_alias(
     session: Session, name: str, alias_name: str, *, description: str, revision: str
 ) -> Alias:
     """Change the description of an alias, provided that nobody changed it since `revision`."""
-    with translated(f"change the description of alias {alias_name} of {name}"):
-        answer = session.functions.update_alias(
-            FunctionName=name, Name=alias_name, Description=description, RevisionId=revision
-        )
+    answer = session.write(
+        f"change the description of alias {alias_name} of {name}",
+        session.functions.update_alias,
+        FunctionName=name,
+        Name=alias_name,
+        Description=description,
+        RevisionId=revision,
+    )
     return _alias(answer)
 
 
@@ -115,44 +131,56 @@ def move_alias(
 
     The weights are always sent: left out, AWS may keep old ones.
     """
-    with translated(f"move alias {alias_name} of {name} to version {version}"):
-        answer = session.functions.update_alias(
-            FunctionName=name,
-            Name=alias_name,
-            FunctionVersion=version,
-            RoutingConfig={"AdditionalVersionWeights": dict(weights)},
-            RevisionId=revision,
-        )
+    answer = session.write(
+        f"move alias {alias_name} of {name} to version {version}",
+        session.functions.update_alias,
+        FunctionName=name,
+        Name=alias_name,
+        FunctionVersion=version,
+        RoutingConfig={"AdditionalVersionWeights": dict(weights)},
+        RevisionId=revision,
+    )
     return _alias(answer)
 
 
 def delete_alias(session: Session, name: str, alias_name: str) -> None:
     """Delete an alias; deleting what is not there is no error on AWS."""
-    with translated(f"delete alias {alias_name} of {name}"):
-        session.functions.delete_alias(FunctionName=name, Name=alias_name)
+    session.write(
+        f"delete alias {alias_name} of {name}",
+        session.functions.delete_alias,
+        FunctionName=name,
+        Name=alias_name,
+    )
 
 
 def versions(session: Session, name: str) -> list[str]:
     """List the numbers of all published versions, newest first."""
-    pages = session.functions.get_paginator("list_versions_by_function")
-    with translated(f"list the versions of {name}"):
-        numbers = [
-            version["Version"]
-            for page in pages.paginate(FunctionName=name)
-            for version in page["Versions"]
-        ]
+    numbers: list[str] = []
+    marker: dict[str, Any] = {}
+    while True:
+        page = session.read(
+            f"list the versions of {name}",
+            session.functions.list_versions_by_function,
+            FunctionName=name,
+            **marker,
+        )
+        numbers += (version["Version"] for version in page["Versions"])
+        if not page.get("NextMarker"):
+            break
+        marker = {"Marker": page["NextMarker"]}
     return sorted((n for n in numbers if n.isdigit()), key=int, reverse=True)
 
 
 def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | None:
     """Read the provisioned concurrency of a qualifier; None where there is none to be read."""
-    client = session.functions
     try:
-        with translated(f"read the provisioned concurrency of {name}:{qualifier}"):
-            answer = client.get_provisioned_concurrency_config(
-                FunctionName=name, Qualifier=qualifier
-            )
-    except AwsFailure:
+        answer = session.read(
+            f"read the provisioned concurrency of {name}:{qualifier}",
+            session.functions.get_provisioned_concurrency_config,
+            FunctionName=name,
+            Qualifier=qualifier,
+        )
+    except (AccessDenied, NotFound):
         return None
     return Provisioned(
         status=answer["Status"],
@@ -162,11 +190,98 @@ def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | No
     )
 
 
+def describe(session: Session, name: str, *, description: str, revision: str) -> None:
+    """Change the description of `$LATEST`, provided that nobody changed it since `revision`."""
+    session.write(
+        f"change the description of {name}",
+        session.functions.update_function_configuration,
+        FunctionName=name,
+        Description=description,
+        RevisionId=revision,
+    )
+
+
+def variable(session: Session, name: str, variable_name: str) -> str | None:
+    """Read one variable of the environment of `$LATEST`."""
+    value: str | None = _environment(session, name)[0].get(variable_name)
+    return value
+
+
+def set_variable(session: Session, name: str, variable_name: str, *, value: str | None) -> None:
+    """Set one variable of `$LATEST`, or remove it; the other ones leave this place for AWS only.
+
+    AWS replaces the environment as a whole, so the write holds for the revision that was read.
+    """
+    variables, revision = _environment(session, name)
+    others = {key: old for key, old in variables.items() if key != variable_name}
+    wanted = others if value is None else {**others, variable_name: value}
+    try:
+        session.write(
+            f"set variable {variable_name} of {name}",
+            session.functions.update_function_configuration,
+            FunctionName=name,
+            Environment={"Variables": wanted},
+            RevisionId=revision,
+        )
+    except AwsFailure as failure:
+        # NOTE: AWS quotes the whole environment where it is too large.
+        if any(secret and secret in str(failure) for secret in others.values()):
+            failure.happened = f"could not set variable {variable_name} of {name}: {failure.code}"
+            raise failure from None
+        raise
+
+
+def _environment(session: Session, name: str) -> tuple[dict[str, str], str]:
+    """Read the environment of `$LATEST`, and the revision that it is of."""
+    answer = session.read(
+        f"read the configuration of {name}",
+        session.functions.get_function_configuration,
+        FunctionName=name,
+    )
+    environment = answer.get("Environment", {})
+    if "Error" in environment:
+        code = environment["Error"].get("ErrorCode", "")
+        raise Refusal(
+            f"the environment of {name} cannot be read: {code}",
+            cause="it is encrypted with a key that the role may not use",
+            fix="grant kms:Decrypt on the function's key, or use another remedy",
+        )
+    return dict(environment.get("Variables", {})), answer.get("RevisionId", "")
+
+
+def reserved(session: Session, name: str) -> int | None:
+    """Read the reserved concurrency; None where there is none, which is not 0."""
+    answer = session.read(
+        f"read the reserved concurrency of {name}",
+        session.functions.get_function_concurrency,
+        FunctionName=name,
+    )
+    return answer.get("ReservedConcurrentExecutions")
+
+
+def reserve(session: Session, name: str, concurrency: int | None) -> None:
+    """Reserve concurrency, or give the reservation back; nothing makes this write conditional."""
+    if concurrency is None:
+        session.write(
+            f"remove the reserved concurrency of {name}",
+            session.functions.delete_function_concurrency,
+            FunctionName=name,
+        )
+        return
+    session.write(
+        f"reserve concurrency {concurrency} for {name}",
+        session.functions.put_function_concurrency,
+        FunctionName=name,
+        ReservedConcurrentExecutions=concurrency,
+    )
+
+
 def unreserved_concurrency(session: Session) -> int | None:
     """Read how many containers the account leaves; unknown where the role may not ask."""
     try:
-        with translated("read the account's concurrency"):
-            answer = session.functions.get_account_settings()
+        answer = session.read(
+            "read the account's concurrency", session.functions.get_account_settings
+        )
     except AwsFailure:
         return None
     return answer["AccountLimit"].get("UnreservedConcurrentExecutions")
@@ -192,6 +307,7 @@ def _function(
         revision=configuration.get("RevisionId", ""),
         modified=_unix(configuration.get("LastModified", "")),
         timeout_s=configuration.get("Timeout", 3),
+        description=configuration.get("Description", ""),
         architecture=next(iter(configuration.get("Architectures", ())), "x86_64"),
         mode=_mode(configuration),
         fingerprint=_fingerprint(configuration),

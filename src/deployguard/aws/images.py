@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deployguard import stamp
-from deployguard.aws.session import Session, translated
-from deployguard.errors import AwsFailure, ConfigurationError, NotFound, Refusal
+from deployguard.aws.session import Session
+from deployguard.errors import AwsFailure, ConfigurationError, NotFound, Refusal, Trouble
 from deployguard.model import Image
 
 if TYPE_CHECKING:
@@ -91,13 +91,14 @@ def _find(session: Session, uri: Uri) -> ImageTypeDef:
     wanted: ImageIdentifierTypeDef = (
         {"imageDigest": uri.digest} if uri.digest else {"imageTag": uri.tag or ""}
     )
-    with translated(f"read image {uri.name} from ECR"):
-        answer = session.registry.batch_get_image(
-            registryId=uri.account,
-            repositoryName=uri.name,
-            imageIds=[wanted],
-            acceptedMediaTypes=[*MANIFESTS, *INDEXES],
-        )
+    answer = session.read(
+        f"read image {uri.name} from ECR",
+        session.registry.batch_get_image,
+        registryId=uri.account,
+        repositoryName=uri.name,
+        imageIds=[wanted],
+        acceptedMediaTypes=[*MANIFESTS, *INDEXES],
+    )
     if answer["images"]:
         return answer["images"][0]
     reason = next((failure.get("failureReason", "") for failure in answer["failures"]), "")
@@ -119,23 +120,15 @@ def _refuse_index(uri: str, media_type: str) -> None:
 
 
 def _config(session: Session, uri: Uri, digest: str) -> dict[str, Any]:
-    import requests
-
-    with translated(f"read the config of image {uri.name}"):
-        answer = session.registry.get_download_url_for_layer(
-            registryId=uri.account, repositoryName=uri.name, layerDigest=digest
-        )
-    try:
-        with requests.get(
-            answer["downloadUrl"], timeout=20, stream=True, verify=session.ca_bundle or True
-        ) as reply:
-            reply.raise_for_status()
-            blob = reply.raw.read(CONFIG_CAP + 1, decode_content=True)
-    except (requests.RequestException, OSError) as error:
-        raise AwsFailure(
-            f"could not download the config of image {uri.name}: {type(error).__name__}",
-            cause="the registry's download host is not reachable from here",
-        ) from error
+    answer = session.read(
+        f"read the config of image {uri.name}",
+        session.registry.get_download_url_for_layer,
+        registryId=uri.account,
+        repositoryName=uri.name,
+        layerDigest=digest,
+    )
+    doing = f"download the config of image {uri.name}"
+    blob = session.read(doing, lambda: _download(session, answer["downloadUrl"], doing=doing))
     if len(blob) > CONFIG_CAP or _sha256(blob) != digest:
         raise AwsFailure(
             f"the config of image {uri.name} does not hash to {digest}",
@@ -143,6 +136,25 @@ def _config(session: Session, uri: Uri, digest: str) -> dict[str, Any]:
         )
     document: dict[str, Any] = json.loads(blob)
     return document
+
+
+def _download(session: Session, url: str, *, doing: str) -> bytes:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    verify = session.ca_bundle or True
+    try:
+        with requests.get(url, timeout=session.timeouts, stream=True, verify=verify) as reply:
+            reply.raise_for_status()
+            content: bytes = reply.raw.read(CONFIG_CAP + 1, decode_content=True)
+            return content
+    except (requests.RequestException, HTTPError, OSError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+        raise AwsFailure(
+            f"could not {doing}: {type(error).__name__}",
+            cause="the registry's download host is not reachable from here, or refuses",
+            trouble=Trouble.LOST if status >= 500 else Trouble.PERMANENT,
+        ) from error
 
 
 def _sha256(content: bytes) -> str:

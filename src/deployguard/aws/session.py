@@ -1,82 +1,104 @@
-"""One botocore session, its clients on demand, and every AWS error turned into one of ours."""
+"""One botocore session, its clients on demand, and the patience with which AWS is called."""
 
 from __future__ import annotations
 
+import math
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
 
-from deployguard.errors import AccessDenied, AwsFailure, ConfigurationError, NotFound
+from deployguard.aws import failures
+from deployguard.errors import AwsFailure, ConfigurationError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
     from mypy_boto3_ecr.client import ECRClient
     from mypy_boto3_lambda.client import LambdaClient
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 ATTEMPTS = 4  # of one call, the first one included
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-MISSING = {
-    "ProvisionedConcurrencyConfigNotFoundException",
-    "RepositoryNotFoundException",
-    "ResourceNotFoundException",
-}
-CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "UnrecognizedClientException",
-}
+CONNECT_S = 5.0
+READ_S = 20.0
+JSON = ("json", "rest-json")
+RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
 class Session:
-    """The usual credential, region and profile chain; clients share one botocore session."""
+    """The usual credential, region and profile chain; clients share one botocore session.
+
+    Each call goes through `read` or `write`. botocore itself repeats nothing.
+    """
 
     def __init__(self, *, region: str | None = None) -> None:
         """Prefer `region`, that of the function's ARN, over the chain's."""
         self._session = botocore.session.get_session()
         self._region = region
+        self._clients: dict[str, Any] = {}
+        self._connect_s, self._read_s = CONNECT_S, READ_S
+        self.deadline = math.inf  # the monotonic moment after which nothing is repeated
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
 
-    @cached_property
+    def hurry(self, seconds: float) -> None:
+        """From now on use timeouts so short that even a call that hangs ends in these seconds."""
+        timeouts = min(CONNECT_S, seconds / 6), min(READ_S, seconds / 3)
+        if timeouts != (self._connect_s, self._read_s):
+            self._connect_s, self._read_s = timeouts
+            self._clients.clear()
+        self.deadline = time.monotonic() + seconds - self._connect_s - self._read_s
+
+    def read(self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        """Make a call that changes nothing; repeat it while the trouble may pass."""
+        return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
+
+    def write(
+        self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Make a call that changes something; repeat it only where AWS did nothing.
+
+        Where the outcome is unknown, the failure says so, and its caller reads before it goes on.
+        """
+        return self._call(doing, lambda: call(*arguments, **named), named=named, writes=True)
+
+    def pause(self, attempt: int) -> bool:
+        """Wait before the next attempt, longer each time; return False where no time is left."""
+        seconds = random.uniform(0.5, 1.0) * 2 ** (attempt - 2)  # noqa: S311 - no secret
+        if time.monotonic() + seconds > self.deadline:
+            return False
+        time.sleep(seconds)
+        return True
+
+    @property
     def functions(self) -> LambdaClient:
-        """Return the Lambda client of the control plane."""
+        """Return the Lambda client."""
         client: LambdaClient = self._client("lambda")
         return client
 
-    @cached_property
-    def invoker(self) -> LambdaClient:
-        """Return a Lambda client that sends each request at most once."""
-        client: LambdaClient = self._client("lambda", attempts=1)
-        return client
-
-    @cached_property
+    @property
     def registry(self) -> ECRClient:
         """Return the ECR client."""
         client: ECRClient = self._client("ecr")
         return client
 
-    @cached_property
+    @property
     def metrics(self) -> CloudWatchClient:
         """Return the CloudWatch client."""
         client: CloudWatchClient = self._client("cloudwatch")
         return client
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Return how long a call may take to connect, and then to answer."""
+        return self._connect_s, self._read_s
 
     @cached_property
     def ca_bundle(self) -> str | None:
@@ -108,64 +130,53 @@ class Session:
             self._ahead_s = parsedate_to_datetime(told).timestamp() - time.monotonic()
             self._has_asked = True
 
-    def _client(self, service: str, *, attempts: int = ATTEMPTS) -> Any:
+    def _call(
+        self, doing: str, call: Callable[[], T], *, named: Mapping[str, Any], writes: bool
+    ) -> T:
+        resource = self._resource(named)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with failures.translated(doing, writes=writes, resource=resource):
+                    return call()
+            except AwsFailure as failure:
+                is_last = attempt == ATTEMPTS
+                if is_last or not failures.is_repeated(failure, writes=writes):
+                    raise
+                if not self.pause(attempt):
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _resource(self, named: Mapping[str, Any]) -> str:
+        """Return an ARN pattern for what a call names; AWS does not always say it."""
+        for member, pattern in RESOURCES.items():
+            if member in named:
+                partition = self._session.get_partition_for_region(self.region)
+                return f"arn:{partition}:{pattern.format(self.region)}{named[member]}"
+        return ""
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
         config = Config(
-            connect_timeout=5,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=self._connect_s,
+            read_timeout=self._read_s,
+            retries={"mode": "standard", "total_max_attempts": 1},
             user_agent_extra="deployguard",
         )
-        with translated(f"create a client for {service}"):
-            client = self._session.create_client(service, region_name=self.region, config=config)
+        with failures.translated(f"create a client for {service}"):
+            try:
+                client = self._session.create_client(
+                    service, region_name=self.region, config=config
+                )
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"could not create a client for {service}: {error}",
+                    fix="check AWS_ENDPOINT_URL and the AWS configuration file",
+                ) from error
         client.meta.events.register("after-call.lambda", self._read_clock)
+        if client.meta.service_model.protocol in JSON:
+            client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn whatever botocore raises inside into one of our errors, saying what was being done."""
-    try:
-        yield
-    except ClientError as error:
-        raise _from_answer(doing, error) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise ConfigurationError(
-            f"no usable AWS credentials: {error}",
-            cause="neither the environment, the profile nor a role provides them",
-            fix="configure credentials before this step, e.g. by the platform's OIDC login",
-        ) from error
-    except ProfileNotFound as error:
-        raise ConfigurationError(str(error), fix="check AWS_PROFILE") from error
-    except (NoConnectionError, HTTPClientError) as error:
-        raise AwsFailure(
-            f"could not {doing}: {error}",
-            cause="the endpoint did not answer, or not in time",
-            fix="run again; writes carry the revision they were decided on",
-            maybe_applied=True,
-        ) from error
-    except BotoCoreError as error:
-        raise AwsFailure(f"could not {doing}: {error}") from error
-
-
-def _from_answer(doing: str, error: ClientError) -> AwsFailure:
-    code = error.response["Error"].get("Code", "")
-    message = error.response["Error"].get("Message", "")
-    happened = f"could not {doing}: {code}: {message}"
-    if code in DENIED:
-        return AccessDenied(
-            happened,
-            code=code,
-            cause=f"the role may not call {error.operation_name}",
-            fix="grant the action; README lists the policy",
-        )
-    if code in MISSING:
-        return NotFound(happened, code=code, fix="check the name, the account and the region")
-    if code in CREDENTIALS:
-        return AwsFailure(
-            happened,
-            code=code,
-            cause="the credentials are expired or not valid here",
-            fix="log in again before this step",
-        )
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return AwsFailure(happened, code=code, maybe_applied=status >= 500)

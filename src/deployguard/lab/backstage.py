@@ -65,6 +65,13 @@ def _release(lab: Lab, call: Call) -> Any:
     return {"released": lab.gate.release(rule.get("operation"))}
 
 
+def _lost(lab: Lab, _call: Call) -> Any:
+    return [
+        asdict(event) | {"payload": event.payload.decode(errors="replace")}
+        for event in lab.fleet.events.dropped
+    ]
+
+
 def _kill(lab: Lab, call: Call) -> Any:
     return {"killed": lab.fleet.kill(parse_qs(call.query).get("function", [None])[0])}
 
@@ -80,6 +87,7 @@ DOINGS: Mapping[tuple[str, str], Callable[[Lab, Call], Any]] = {
     ("GET", "writes"): _writes,
     ("GET", "log"): lambda lab, _call: list(lab.knobs.log),
     ("GET", "calls"): lambda lab, _call: dict(lab.knobs.calls),
+    ("GET", "lost"): _lost,
     ("GET", "containers"): _containers,
     ("DELETE", "containers"): _kill,
 }

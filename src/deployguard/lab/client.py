@@ -88,6 +88,10 @@ class Client:
         """Return every applied change, in order."""
         return list(self._ask("GET", "writes"))
 
+    def lost(self) -> list[dict[str, Any]]:
+        """Return the asynchronous events that were given up, with the reason."""
+        return list(self._ask("GET", "lost"))
+
     def containers(self) -> list[dict[str, Any]]:
         """Return the containers that there are now."""
         return list(self._ask("GET", "containers"))

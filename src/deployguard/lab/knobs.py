@@ -21,7 +21,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "propagation_mode": ("step", "ramp"),
     "report_style": ("new", "old"),
 }
-LINGER = {"count": "int | None", "seconds": "float | None"}
+LINGER = {"count": "int | None", "seconds": "float | None", "updates": "int | None"}
 REMEMBERED = 100_000  # calls: a lab may be up for days
 
 
@@ -58,6 +58,7 @@ class Settings:
     report_style: str = "new"
     log_delay_s: float = 0.0
     async_retry_s: float = 1.0
+    zero_destroys: bool = False
     signatures: bool = True
     account_concurrency: int = 1000
     clock_step_s: float = 0.0

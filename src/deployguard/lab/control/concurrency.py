@@ -41,6 +41,8 @@ def put(cloud: Cloud, region: str, params: Params) -> Params:
             f"provisioned concurrency [{total}]."
         )
     before, function.reserved = function.reserved, wanted
+    if wanted == 0 and cloud.knobs.zero_destroys:
+        cloud.fleet.emptied(function.arn)
     cloud.writes(
         "PutFunctionConcurrency", function.arn, before=_shown(before), after=_shown(wanted)
     )

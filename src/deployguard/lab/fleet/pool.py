@@ -28,7 +28,7 @@ from deployguard.lab.fleet.outcome import Invocation
 from deployguard.lab.fleet.runtime_api import RuntimeApi
 from deployguard.lab.fleet.seams import Knobs, Limits, Log
 from deployguard.lab.fleet.zygote import Zygote
-from deployguard.lab.nouns import LATEST, Build, Clock
+from deployguard.lab.nouns import Build, Clock
 
 TEND_S = 0.05  # how often memory, age and provisioned counts are looked at
 LOOKS = 50  # how many busy processes are measured at once: each look costs a little
@@ -178,6 +178,12 @@ class Fleet:
                     self._leave(container)
                 self.pools[key].generation = 0
 
+    def emptied(self, function_arn: str) -> None:
+        """Let every idle container of a function go."""
+        for key in [key for key in self.pools if key[0] == function_arn]:
+            for container in list(self.pools[key].idle):
+                self._remove(container)
+
     def provision(self, build: Build, count: int) -> None:
         """Keep `count` containers of a version warm; none takes the promise back."""
         key = (build.function_arn, build.version)
@@ -221,8 +227,6 @@ class Fleet:
 
     def _take(self, build: Build) -> Container:
         """Choose the container that serves: a warm provisioned one, an idle one, or a new one."""
-        if build.version == LATEST:
-            self.updated(build)
         pool = self._pool(build)
         if pool.warm:
             return pool.warm.pop()
@@ -281,15 +285,17 @@ class Fleet:
 
     def _lingering(self, function: str, stale: list[Container]) -> list[Container]:
         """Return those of the stale containers, newest use first, that keep on serving."""
-        for rule in self.knobs.linger:
-            if rule.get("function") == function:
-                seconds = rule.get("seconds")
-                until = None if seconds is None else time.monotonic() + float(seconds)
-                kept = stale[: rule.get("count")]
-                for container in kept:
-                    container.lingers_until = until
-                return kept
-        return []
+        mine = [rule for rule in self.knobs.linger if rule["function"] == function]
+        rule = next((rule for rule in mine if rule.get("updates") != 0), None)
+        if rule is None:
+            return []
+        if rule.get("updates") is not None:
+            rule["updates"] -= 1
+        seconds = rule.get("seconds")
+        kept = stale[: rule.get("count")]
+        for container in kept:
+            container.lingers_until = None if seconds is None else time.monotonic() + seconds
+        return kept
 
     async def _tend(self) -> None:
         """Do what time brings: reap, kill what holds too much memory, keep promises."""

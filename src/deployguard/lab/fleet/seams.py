@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from deployguard.lab.nouns import Build
@@ -22,8 +22,11 @@ class Knobs(Protocol):
         """Into how many partitions containers fall under `partitioned` routing."""
 
     @property
-    def linger(self) -> Sequence[Mapping[str, Any]]:
-        """Which functions keep containers of older generations serving, how many and how long."""
+    def linger(self) -> Sequence[MutableMapping[str, Any]]:
+        """Which functions keep older containers serving: how many, how long, over how many updates.
+
+        The fleet counts the updates down.
+        """
 
     @property
     def provisioning_s(self) -> float:
