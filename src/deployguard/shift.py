@@ -33,8 +33,9 @@ class Move:
     def to(self, version: str) -> None:
         """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
         after = tuple(dict.fromkeys((*self.intent.after, version)))
-        self.intent = replace(self.intent, after=after)
-        self.run.note(self.intent)
+        intent = replace(self.intent, after=after)
+        self.run.note(intent)
+        self.intent = intent  # only now: what was not written down is not done either
         wanted = Alias(self.intent.name, "", version, {}, "")
         self.current = _to(self.run, self.function, wanted, before=self.current)
         self.run.record.after = version
@@ -46,7 +47,8 @@ class Move:
     def put_back(self) -> None:
         """Give the alias back what it served, unless somebody else moved it since."""
         try:
-            restore(self.run, self.function, self.intent)
+            if self.intent.after:
+                restore(self.run, self.function, self.intent)
         except Superseded:
             self.run.settle(self.intent)
             raise
