@@ -186,10 +186,15 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
 
     report = document.build(record, seconds=seconds, tool=__version__)
     folder = Path(settings.report_dir)
-    path = files.write(report, folder)
     shown = text.render(report)
     _print(files.dump(report) if settings.format == "json" else shown)
-    outputs = {**document.outputs(report), "report-path": str(path)}
+    path, exit_code = "", record.exit_code
+    try:
+        path = str(files.write(report, folder))
+    except ConfigurationError as error:
+        _talk(f"error: {error}")
+        exit_code = exit_code or error.exit_code
+    outputs = document.outputs(report) | {"exit-code": str(exit_code), "report-path": path}
     try:
         ci.write_outputs(os.environ, outputs, report_dir=folder)
         ci.summary(os.environ, ci.fenced(shown))
@@ -197,7 +202,7 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
         _talk(f"warning: {error}")
     for line in ci.annotate(os.environ, document.findings(report)):
         _talk_to_ci(line)
-    return record.exit_code
+    return exit_code
 
 
 def _stamp(parsed: argparse.Namespace) -> int:
