@@ -257,3 +257,12 @@ def test_a_signal_ends_the_run_in_time_even_if_aws_hangs(moving: Team, hanging: 
     assert "DG402: alias live" in out
     assert "aws lambda update-alias" in out
     assert "--function-version 1" in out
+
+
+@pytest.mark.parametrize("hanging", ["GetFunction", "PublishVersion", "UpdateAlias"])
+def test_a_call_that_hangs_does_not_outlast_a_short_timeout(moving: Team, hanging: str) -> None:
+    moving.lab.fault(operation=hanging, kind="hang")
+    began = time.monotonic()
+    finished = moving.check("--timeout", "3")
+    assert time.monotonic() - began < 13, finished.err
+    assert moving.alias() in ("1", "2" if finished.exit_code == 0 else "1")

@@ -27,4 +27,4 @@ def concurrency_in_use(session: Session, name: str) -> int:
         )
     except AwsFailure:
         return 0
-    return int(max((point["Maximum"] for point in answer["Datapoints"]), default=0))
+    return int(max((point["Maximum"] for point in answer.get("Datapoints", ())), default=0))
