@@ -58,10 +58,12 @@ def interfere(play: Play) -> None:
     if step.alias == LEASE:
         named = {"FunctionName": team.name, "Name": LEASE}
         theirs = str(lease.Lease("feedbeef", "somebody", play.stage.now() + lease.LIFE_S))
-        if team.lease() is None:
+        found = team.lease()
+        if found is None:
             team.functions.create_alias(**named, FunctionVersion="$LATEST", Description=theirs)
         else:
-            team.functions.update_alias(**named, Description=theirs)
+            intents = "".join(f" {word}" for word in found.split() if word.startswith("alias="))
+            team.functions.update_alias(**named, Description=theirs + intents)
     elif step.alias == LIVE:
         ours = (play.cell.scenario.before, play.cell.scenario.moved)
         others = [each for each in play.stage.state().digests if each not in ours]
@@ -123,15 +125,8 @@ FAULTS = {
         ),
         Fault("F13", "function deleted", (HOLD,), delete),
         Fault("F14", "credentials expire", (HOLD, {"kind": "expire", **FOR_EVER}), expire),
-        Fault(
-            "F15", "body garbled", _rules("garble"), applies=lambda step: not step.is_write
-        ),
-        Fault(
-            "F16",
-            "slower than the deadline",
-            _rules("delay", seconds=7.0),
-            options=("--timeout", "6"),
-        ),
+        Fault("F15", "body garbled", _rules("garble"), applies=lambda step: not step.is_write),
+        Fault("F16", "no answer ever", _rules("hang"), options=("--timeout", "6")),
         Fault(
             "F17",
             "reads are stale",
@@ -141,12 +136,8 @@ FAULTS = {
         Fault("F18", "a second guard", (HOLD,), second_guard, at_writes),
         Fault("F19+", "AWS's clock 1 h ahead", (HOLD,), step_clock(HOUR_S), at_writes),
         Fault("F19-", "AWS's clock 1 h back", (HOLD,), step_clock(-HOUR_S), at_writes),
-        Fault(
-            "F19m+", "machine 1 h ahead", applies=at_the_start, world={"clock_step_s": HOUR_S}
-        ),
-        Fault(
-            "F19m-", "machine 1 h back", applies=at_the_start, world={"clock_step_s": -HOUR_S}
-        ),
+        Fault("F19m+", "machine 1 h ahead", applies=at_the_start, world={"clock_step_s": HOUR_S}),
+        Fault("F19m-", "machine 1 h back", applies=at_the_start, world={"clock_step_s": -HOUR_S}),
         Fault("F20", "disk full", applies=at_the_start, world={"largest_file": FULL_AT}),
         Fault(
             "F20r", "no folder", applies=at_the_start, options=("--report-dir", "/dev/null/report")

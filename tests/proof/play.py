@@ -96,7 +96,9 @@ class Play:
         """Run the command line, with the fault where it is the run's turn, and look at the end."""
         is_spoiled = phase == "run"
         before, start = self.stage.state(), len(self.stage.writes())
-        guard = self.stage.guard(arguments, key=key, **(self.cell.fault.world if is_spoiled else {}))
+        guard = self.stage.guard(
+            arguments, key=key, **(self.cell.fault.world if is_spoiled else {})
+        )
         if is_spoiled:
             self._place_fault(guard)
         guard.go()

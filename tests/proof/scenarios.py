@@ -9,6 +9,7 @@ from deployguard.lab.client import Client
 from tests.guard.world import FOR_EVER, Team
 
 SECRET = "hunter2-never-to-be-seen"
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/reports:latest"
 DEAD = "DEAD"  # the access key of a run that is no more
 LEFT = "deployguard/1 owner=0123abcd by=dead/1 until=2026-01-02T18:57:49Z alias=live:2>3"
 
@@ -80,7 +81,7 @@ def _killed(team: Team) -> None:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("next", "check", _next),
+        Scenario("next", "check", _next, ("--image", IMAGE)),
         Scenario("first", "check", _one, before=None, moved="1"),
         Scenario("stale", "check", _stale, ("--also", "$LATEST"), exit_code=10),
         Scenario("again", "check", _deployed, before="3", writes=False),
