@@ -1,4 +1,4 @@
-"""What one run left behind, as seen from outside: from the lab's records, its state and its files."""
+"""What one run left behind, as seen from outside: the lab's records, its state, and the files."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deployguard import lease
 from deployguard.lab.control.past import READS
 from tests.proof.aftermath import LEASE, LIVE
-from tests.proof.steps import Step
+from tests.proof.steps import KEY, Step
 
 if TYPE_CHECKING:
     from tests.proof.play import Play
@@ -79,7 +79,7 @@ def delete(play: Play) -> None:
 
 def expire(play: Play) -> None:
     """Let the credentials be refused from now on."""
-    play.stage.lab.fault(operation="*", kind="expire", access_key=play.key, **FOR_EVER)
+    play.stage.lab.fault(operation="*", kind="expire", access_key=KEY, **FOR_EVER)
 
 
 def step_clock(seconds: float) -> Callable[[Play], None]:
@@ -94,7 +94,7 @@ def second_guard(play: Play) -> None:
 
 def lose_the_folder(play: Play) -> None:
     """Put a file where the folder for the report was."""
-    folder = play.stage.team.folder / play.key / "deployguard-report"
+    folder = play.stage.team.folder / KEY / "deployguard-report"
     folder.rmdir()
     folder.write_text("in the way")
 

@@ -72,9 +72,9 @@ def i05_moves_only_what_was_probed(a: Aftermath) -> str:
         version = served(move["after"])
         sent = a.sent(move)["seq"]
         before = [c for c in a.calls if c["seq"] < sent and _is_answered(c)]
-        if a.command == "check" and not a.is_undoing(move):
-            if version not in {call["qualifier"] for call in before}:
-                return f"moved to {version} unprobed"
+        is_deploy = a.command == "check" and not a.is_undoing(move)
+        if is_deploy and version not in {call["qualifier"] for call in before}:
+            return f"moved to {version} unprobed"
     return FINE
 
 
@@ -142,7 +142,8 @@ def i13_whole_or_written_down(a: Aftermath) -> str:
     is_known = a.after.alias in (a.scenario.before, a.scenario.moved)
     is_changed = a.after.alias != a.scenario.before
     if not is_known or (is_changed and not (_intends(a, f"alias={LIVE}") or is_settled)):
-        return f"{LIVE} serves {a.after.alias}, it was {a.scenario.before}; the lease is {a.after.lease!r}"
+        was, lease = a.scenario.before, a.after.lease
+        return f"{LIVE} serves {a.after.alias}, it was {was}; the lease is {lease!r}"
     is_hidden = a.fault == "F17" and a.phase == "run"  # by a stale read; the next run sees it
     is_told = "the lease could not be removed" in a.err  # it does no harm: all is as it should be
     if a.command == "recover" and a.exit_code == 0 and a.after.lease:

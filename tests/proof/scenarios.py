@@ -21,6 +21,7 @@ class Scenario:
     name: str
     command: str
     arrange: Callable[[Team], None]
+    story: str
     options: tuple[str, ...] = ()
     exit_code: int = 0
     before: str | None = "2"  # the version that `live` served before any guard came
@@ -81,12 +82,36 @@ def _killed(team: Team) -> None:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("next", "check", _next, ("--image", IMAGE)),
-        Scenario("first", "check", _one, before=None, moved="1"),
-        Scenario("stale", "check", _stale, ("--also", "$LATEST"), exit_code=10),
-        Scenario("again", "check", _deployed, before="3", writes=False),
-        Scenario("rollback", "rollback", _live, ("--to", "1"), moved="1", target="1"),
-        Scenario("recover", "recover", _killed),
+        Scenario("next", "check", _next, "The next deploy moves the alias.", ("--image", IMAGE)),
+        Scenario(
+            "first", "check", _one, "The first deploy creates the alias.", before=None, moved="1"
+        ),
+        Scenario(
+            "stale",
+            "check",
+            _stale,
+            "An old container stays, so the alias is put back.",
+            ("--also", "$LATEST"),
+            exit_code=10,
+        ),
+        Scenario(
+            "again",
+            "check",
+            _deployed,
+            "What is live already is looked at once more.",
+            before="3",
+            writes=False,
+        ),
+        Scenario(
+            "rollback",
+            "rollback",
+            _live,
+            "The alias goes back to the version before.",
+            ("--to", "1"),
+            moved="1",
+            target="1",
+        ),
+        Scenario("recover", "recover", _killed, "A check was killed after it had moved the alias."),
     )
 }
 

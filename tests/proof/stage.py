@@ -56,7 +56,7 @@ class Guard:
             self.process = CONTEXT.Process(target=warm.obey, args=(order, child))
             self.process.start()
         child.close()
-        self.pid = self.process.pid
+        self.pid = self.process.pid or 0
         self.began = time.time()
 
     def go(self) -> None:
@@ -68,6 +68,10 @@ class Guard:
     def is_over(self) -> bool:
         """Say whether it ended."""
         return bool(connection.wait([self.process.sentinel], 0))
+
+    def kill(self) -> None:
+        """End it by SIGKILL, if it is still there."""
+        self.process.kill()
 
     def wait(self) -> int:
         """Return its exit code; HUNG where it had to be killed."""
@@ -152,7 +156,7 @@ class Stage:
 
 
 def _is_whole(version: Mapping[str, Any]) -> bool:
-    return version.get("State", "Active") == "Active"
+    return bool(version.get("State", "Active") == "Active")
 
 
 @contextmanager

@@ -69,7 +69,11 @@ class Step:
 
 
 def found(scenario: Scenario, log: Log) -> list[Step]:
-    """Name the calls of a run; of probes, which overlap, the first to each qualifier."""
+    """Name the calls of a run.
+
+    Of probes, which overlap, the first to each qualifier counts, and of the reads after all is
+    done the first of each kind.
+    """
     seen: Counter[tuple[str, str, str]] = Counter()
     steps: list[Step] = []
     place = "S01"
@@ -79,6 +83,8 @@ def found(scenario: Scenario, log: Log) -> list[Step]:
         if call["operation"] == "Invoke" and seen[kind] > 1:
             continue
         here = _place(scenario, kind, steps) or place
+        if here == "S19" and any((each.step, each.operation) == (here, kind[0]) for each in steps):
+            continue
         steps.append(Step(scenario.name, here, *kind, nth=seen[kind]))
         place = "S03" if here == "S01" else READS_AFTER.get(here, here)
     return sorted(steps, key=lambda step: step.name)

@@ -19,11 +19,8 @@ import botocore.session
 import pytest  # noqa: F401 (a child imports the main module of the tests again)
 from botocore import loaders
 
-import deployguard.guard
-import deployguard.report.document
-import deployguard.report.files
-import deployguard.report.text
-from deployguard import __main__, burst, cli, config  # noqa: F401
+from deployguard import __main__, burst, cli, config, guard  # noqa: F401
+from deployguard.report import document, files, text  # noqa: F401
 
 
 @dataclass(frozen=True)

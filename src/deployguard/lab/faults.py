@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from signal import SIGKILL
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 from deployguard.lab import checks
