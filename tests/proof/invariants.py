@@ -138,9 +138,11 @@ def i13_whole_or_written_down(a: Aftermath) -> str:
     """The alias is as before, or as it is meant to stay, or the lease says how to put it back."""
     if a.after == NOTHING or not a.is_locked or _set_by_others(a):
         return FINE
-    is_settled = any(is_of(w, LEASE) and w["after"] is None for w in a.history)
-    is_known = a.after.alias in (a.scenario.before, a.scenario.moved)
+    leases = [w for w in a.history if is_of(w, LEASE)]
+    is_settled = not leases or any(w["after"] is None for w in leases)  # none with --no-lock
+    moves = {served(w["after"]) for w in a.history if is_of(w, LIVE) and not _is_persons(a, w)}
     is_changed = a.after.alias != a.scenario.before
+    is_known = not is_changed or a.after.alias in moves
     if not is_known or (is_changed and not (_intends(a, f"alias={LIVE}") or is_settled)):
         was, lease = a.scenario.before, a.after.lease
         return f"{LIVE} serves {a.after.alias}, it was {was}; the lease is {lease!r}"

@@ -21,7 +21,7 @@ from tests.proof.steps import KEY, Step
 
 GUARDS = frozenset({DEAD, KEY, "SECOND", "RECOVER", "AGAIN"})
 STAGES = 10
-LOOK_S = 0.02
+LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,9 @@ class Play:
         self.result.look(aftermath)
         return aftermath
 
-    def await_strike(self, guard: Guard) -> None:
+    def await_strike(self, guard: Guard, *, key: str = KEY) -> None:
         """Wait until the fault has struck, or the run has ended without it."""
-        while not self._has_struck() and not guard.is_over:
+        while not self._has_struck(key) and not guard.is_over:
             time.sleep(LOOK_S)
 
     def _place_fault(self, pid: int) -> None:
@@ -178,9 +178,9 @@ class Play:
             sent_to = {"pid": pid} if rule["kind"] == "kill" else {}
             self.stage.lab.fault(**self.cell.step.match, **rule, **sent_to)
 
-    def _has_struck(self) -> bool:
-        faults = self.stage.lab.faults()
-        return not self.cell.fault.rules or any(fault["hits"] for fault in faults)
+    def _has_struck(self, key: str = KEY) -> bool:
+        placed = [each for each in self.stage.lab.faults() if each["access_key"] == key]
+        return not placed or any(fault["hits"] for fault in placed)
 
     def _struck_at(self, log: Log) -> float | None:
         self.result.checks += 1
