@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from deployguard import journal, judge, lease, plan, shift
+from deployguard import journal, judge, lease, plan, remedy, shift
 from deployguard.errors import DeployguardError
 from deployguard.lease import Intent, What
 from deployguard.model import (
@@ -19,6 +19,8 @@ from deployguard.model import (
     Mode,
     Policy,
     Probe,
+    Remedy,
+    Replacement,
     Round,
     Route,
     Stamp,
@@ -75,6 +77,10 @@ def _evidence() -> dict[str, Evidence]:
         "DG202": _on(Route("callers", "live", {"41": 1.0})),
         "DG203": _on(Route("callers", "live", weights)),
         "DG204": _on(live, _probe(live, build_id=OLD, version="41")),
+        "DG205": replace(
+            _on(live, _probe(live)),
+            replacement=Replacement(Remedy.DRAIN, 1767380200.0, ("c" * 32,)),
+        ),
         "DG304": _on(latest, _probe(latest, version=LATEST)),
         "DG305": _on(live, _probe(live, said="41")),
         "DG307": replace(_on(live, *fresh), mode=Mode(tenant_isolated=True)),
@@ -141,6 +147,7 @@ def _errors() -> Iterator[DeployguardError]:
     before = lease.alias_from(intent.before, name="live")
     yield shift.needs_a_person("greeter", intent, before, why=refused)
     yield journal.stays("greeter", why=refused)
+    yield remedy.reserved_elsewhere("greeter", "50", now="20", why=refused)
     function = Function(
         name="greeter",
         arn="arn",

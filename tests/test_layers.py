@@ -12,7 +12,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "deployguard"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = {"breadcrumb", "coverage", "diagnosis", "findings", "judge", "model", "plan"}
+PURE = {
+    "breadcrumb",
+    "coverage",
+    "diagnosis",
+    "findings",
+    "hazards",
+    "judge",
+    "lease",
+    "model",
+    "plan",
+}
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {
     "boto3": {"aws", "lab"},

@@ -22,9 +22,9 @@ from deployguard.model import LATEST
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
-JUDGING = ("check", "verify", "rollback")
-WRITING = ("check", "rollback", "recover")
-RUNNING = ("check", "verify", "rollback", "recover")
+JUDGING = ("check", "verify", "refresh", "rollback")
+WRITING = ("check", "refresh", "rollback", "recover")
+RUNNING = ("check", "verify", "refresh", "rollback", "recover")
 
 
 def option(
@@ -65,6 +65,7 @@ class Settings(BaseSettings):
         "the build's stamp file; it must agree with the image's labels",
         "check",
         "verify",
+        "refresh",
         metavar="FILE",
     )
     also: Annotated[tuple[str, ...], NoDecode] = option(
@@ -72,16 +73,40 @@ class Settings(BaseSettings):
         "another qualifier that callers use, e.g. $LATEST (repeatable)",
         "check",
         "verify",
+        "refresh",
         metavar="QUALIFIER",
     )
-    on_stale: Literal["fail", "rollback"] = option(
-        "rollback", "after a verdict other than FRESH: leave the alias, or put it back", "check"
+    on_stale: Literal["fail", "rollback", "refresh"] = option(
+        "rollback",
+        "after a verdict other than FRESH: leave the alias, put it back, or replace stale "
+        "containers first",
+        "check",
+    )
+    remedy: Literal["publish", "configure", "drain", "wait"] = option(
+        "publish", "how to replace containers; see docs/refresh.md", "refresh"
+    )
+    drain: float = option(
+        30.0,
+        "seconds during which `--remedy drain` lets no invocation start",
+        "refresh",
+        flag="--drain-for",
+        gt=0,
+        le=900,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
+    accept_loss: bool = option(
+        False, "drain although events may be lost, as it says beforehand", "refresh"
+    )
+    remove_variable: bool = option(
+        False, "after `--remedy configure`, remove its variable again", "refresh"
     )
     min_containers: int = option(
         1,
         "distinct fresh containers to see on each route",
         "check",
         "verify",
+        "refresh",
         ge=1,
         le=10_000,
         metavar="N",
@@ -116,7 +141,11 @@ class Settings(BaseSettings):
         metavar="SECONDS",
     )
     lock: bool = option(
-        True, "keep other runs away from the function meanwhile, by a lease on it", *WRITING
+        True,
+        "keep other runs away from the function meanwhile, by a lease on it",
+        "check",
+        "refresh",
+        "rollback",
     )
     wait_lock: float = option(
         0.0,
@@ -133,7 +162,9 @@ class Settings(BaseSettings):
         "rollback",
         metavar="VERSION",
     )
-    dry_run: bool = option(False, "print the plan and change nothing", "check", "rollback")
+    dry_run: bool = option(
+        False, "print the plan and change nothing", "check", "refresh", "rollback"
+    )
     report_dir: str = option(
         "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
     )

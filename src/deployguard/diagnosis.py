@@ -198,6 +198,7 @@ def _older(evidence: Evidence, route: Route, probes: Sequence[Probe]) -> list[Fi
         probe
         for probe in probes
         if evidence.predates_update(probe)
+        and not evidence.survived(probe)
         and probe.breadcrumb is not None
         and probe.breadcrumb.stamp is not None
         and probe.breadcrumb.stamp.build_id == evidence.expected.build_id

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from deployguard import discover, journal, judge, plan, probe, publish, shift
+from deployguard import discover, journal, plan, publish, refresh, shift, verdict
 from deployguard.aws import functions
 from deployguard.config import Settings, Target, alias_of
-from deployguard.model import LATEST, Evidence, Policy, Route, Ruling, Verdict
+from deployguard.model import LATEST, Evidence, Function, Route, Verdict
 from deployguard.report import history
 from deployguard.run import Run
 
 THE_DEPLOY = "the deploy step"
-BEFORE_TRAFFIC = "deployguard, before traffic"
 
 
 def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
@@ -34,7 +32,7 @@ def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
             prepared = _prepare(run, settings, target, alias=alias)
         if prepared is not None:
             _carry_out(run, settings, target, prepared)
-    _name_old_builds(run, target)
+    verdict.name_old_builds(run, target.name)
     return None
 
 
@@ -44,9 +42,9 @@ def verify(run: Run, settings: Settings, target: Target) -> None:
     run.record.alias = None if qualifier == LATEST or qualifier.isdigit() else qualifier
     latest = discover.settled(run, target.name)
     discover.shipped(run, settings, latest)
-    evidence = _evidence(run, settings, routes=[], digests={LATEST: latest.digest or ""})
-    _probe_routes(run, settings, target, evidence, qualifiers=(qualifier, *settings.also))
-    _name_old_builds(run, target)
+    evidence = verdict.start(run, settings, routes=[], digests={LATEST: latest.digest or ""})
+    verdict.of_routes(run, target.name, evidence, qualifiers=(qualifier, *settings.also))
+    verdict.name_old_builds(run, target.name)
 
 
 def rollback(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
@@ -63,22 +61,23 @@ def rollback(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | 
     discover.shipped(run, settings.model_copy(update={"image": None, "stamp": None}), version)
     if settings.dry_run:
         return (f"move alias {alias} from {before.version} to {to}", f"probe {alias}")
-    evidence = _evidence(run, settings, routes=[], digests={to: version.digest or ""})
+    evidence = verdict.start(run, settings, routes=[], digests={to: version.digest or ""})
     with (
         journal.held(run, settings, target.name),
         shift.moved(run, target.name, name=alias, before=before, version=to, finish=True) as move,
     ):
         move.keep()
         evidence = replace(evidence, changed_at=run.now)
-        _probe_routes(run, settings, target, evidence, qualifiers=(alias,))
-    _name_old_builds(run, target)
+        verdict.of_routes(run, target.name, evidence, qualifiers=(alias,))
+    verdict.name_old_builds(run, target.name)
     return None
 
 
 def recover(run: Run, settings: Settings, target: Target) -> None:
     """Finish or undo what a killed run left behind, as far as nobody changed it since."""
     run.record.function = functions.function(run.session, target.name)
-    with journal.held(run, settings, target.name, needed=False) as has_recovered:
+    locked = settings.model_copy(update={"lock": True})
+    with journal.held(run, locked, target.name, needed=False) as has_recovered:
         if not has_recovered:
             run.say("no run has left anything behind")
 
@@ -94,13 +93,13 @@ class Prepared(NamedTuple):
 def _prepare(run: Run, settings: Settings, target: Target, *, alias: str) -> Prepared | None:
     """Read all that a check rests on; None where another deploy has moved on already."""
     live = discover.live(run, settings, target.name, alias=alias)
-    evidence = _evidence(
+    evidence = verdict.start(
         run,
         settings,
         routes=[Route(THE_DEPLOY, LATEST, {LATEST: 1.0})],
         digests={LATEST: live.latest.digest or ""},
     )
-    if _rule(run, _superseded_before(live, evidence)).decided:
+    if verdict.rule(run, _superseded_before(live, evidence)).decided:
         return None
     planned = plan.check(live, alias=alias)
     others = discover.routes(run, target.name, (q for q in settings.also if q != alias))
@@ -113,38 +112,40 @@ def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared)
     live, planned, evidence = prepared
     if planned.way_back is None:
         run.say(f"alias {planned.alias} does not exist yet: there is no version to go back to")
-    version = planned.version or publish.version(run, live).version
-    gate = Route(BEFORE_TRAFFIC, version, {version: 1.0})
-    digests = {**evidence.digests, **discover.known_digests(live), version: live.expected.digest}
-    evidence = _probe(run, replace(evidence, routes=(gate,), digests=digests))
+    version = _published(run, live, planned)
+    digests = {**evidence.digests, **discover.known_digests(live)}
+    evidence = verdict.before_traffic(run, replace(evidence, digests=digests), version)
     if run.record.verdict is not Verdict.FRESH:
         return
-    if planned.move:
-        _judge_moved(run, settings, target, evidence, alias=planned.alias, version=version)
-    else:
-        run.record.after = version
-        qualifiers = (planned.alias, *settings.also)
-        _probe_routes(run, settings, target, evidence, qualifiers=qualifiers)
+    to = version.version if planned.move else None
+    run.record.after = version.version
+    with shift.moved(
+        run, target.name, name=planned.alias, before=run.record.before, version=to
+    ) as move:
+        _judge_moved(run, settings, target, evidence, move=move)
+        if run.record.verdict is Verdict.FRESH or settings.on_stale == "fail":
+            move.keep()
 
 
-def _evidence(
-    run: Run, settings: Settings, *, routes: Iterable[Route], digests: Mapping[str, str]
-) -> Evidence:
-    plan.refuse_long_hold(run.function, hold_ms=settings.hold_ms)
-    policy = Policy(
-        min_containers=settings.min_containers,
-        max_probes=settings.max_probes,
-        hold_ms=settings.hold_ms,
-        grace_s=settings.grace,
-    )
-    return Evidence(
-        expected=run.expected,
-        policy=policy,
-        mode=run.function.mode,
-        routes=tuple(routes),
-        digests=digests,
-        updated=run.function.modified,
-    )
+def _published(run: Run, live: plan.Live, planned: plan.Plan) -> Function:
+    if live.behind_alias is not None and not planned.publish:
+        return live.behind_alias
+    return publish.version(run, live.latest, known=live.versions)
+
+
+def _judge_moved(
+    run: Run, settings: Settings, target: Target, evidence: Evidence, *, move: shift.Move
+) -> None:
+    """Judge the containers that callers reach now, and replace stale ones where that is asked."""
+    alias = move.intent.name
+    qualifiers = (alias, *settings.also)
+    if move.has_moved:
+        unready = discover.provisioned_ready(run, target.name, alias) if run.record.before else ""
+        evidence = replace(evidence, unready=unready, changed_at=run.now)
+    verdict.of_routes(run, target.name, evidence, qualifiers=qualifiers)
+    if settings.on_stale == "refresh" and run.record.verdict is Verdict.STALE:
+        with journal.held(run, settings, target.name):
+            refresh.instead_of_failing(run, target.name, evidence, move=move, qualifiers=qualifiers)
 
 
 def _superseded_before(live: plan.Live, evidence: Evidence) -> Evidence:
@@ -154,52 +155,3 @@ def _superseded_before(live: plan.Live, evidence: Evidence) -> Evidence:
     if has_moved_on and behind is not None and behind.digest == live.expected.digest:
         return replace(evidence, superseded=f"$LATEST was updated to {live.latest.digest}")
     return evidence
-
-
-def _judge_moved(
-    run: Run, settings: Settings, target: Target, evidence: Evidence, *, alias: str, version: str
-) -> None:
-    """Move the alias, judge its containers, and let the move stand only on FRESH or on request."""
-    before = run.record.before
-    with shift.moved(run, target.name, name=alias, before=before, version=version) as move:
-        unready = discover.provisioned_ready(run, target.name, alias) if before else ""
-        evidence = replace(evidence, unready=unready, changed_at=run.now)
-        _probe_routes(run, settings, target, evidence, qualifiers=(alias, *settings.also))
-        if run.record.verdict is Verdict.FRESH or settings.on_stale == "fail":
-            move.keep()
-
-
-def _probe_routes(
-    run: Run,
-    settings: Settings,
-    target: Target,
-    evidence: Evidence,
-    *,
-    qualifiers: tuple[str, ...],
-) -> None:
-    """Probe what each qualifier serves, and make sure afterwards that it still serves it."""
-    routes = discover.routes(run, target.name, qualifiers)
-    digests = discover.digests(run, target.name, routes, known=evidence.digests)
-    evidence = replace(evidence, routes=(*evidence.routes, *routes), digests=digests)
-    evidence = _probe(run, evidence)
-    superseded = discover.changes_since(run, target.name, routes, digests=digests)
-    _rule(run, replace(evidence, superseded=superseded))
-
-
-def _name_old_builds(run: Run, target: Target) -> None:
-    """Look up whose the old builds are; it takes a while, so an alias is put back first."""
-    evidence = run.record.evidence
-    if evidence is not None and run.record.verdict is Verdict.STALE:
-        _rule(run, replace(evidence, builds=discover.builds(run, target.name)))
-
-
-def _probe(run: Run, evidence: Evidence) -> Evidence:
-    evidence = probe.until_ruled(run, evidence)
-    _rule(run, evidence)
-    return evidence
-
-
-def _rule(run: Run, evidence: Evidence) -> Ruling:
-    run.record.evidence = evidence
-    run.record.ruling = judge.ruling(evidence)
-    return run.record.ruling

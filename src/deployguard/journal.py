@@ -47,6 +47,9 @@ def held(run: Run, settings: Settings, function: str, *, needed: bool = True) ->
     It is where another run ended, or was undone, while this one waited for the lease. Where no
     lease is needed, none is taken; another run's is respected and a dead one's undone all the same.
     """
+    if run.journal is not None:  # a part of what holds it already
+        yield False
+        return
     if not settings.lock:
         run.say(UNLOCKED)
         yield False
@@ -110,8 +113,11 @@ class Journal:
 
     def settle(self, intent: Intent, *, kept: bool) -> None:
         """Say that nothing is left to do about an intent: undone, or meant to stay."""
+        assert self.lease is not None
         self._unsettled.discard(intent.subject)
         self._has_kept |= kept
+        others = tuple(each for each in self.lease.intents if each.subject != intent.subject)
+        self.lease = replace(self.lease, intents=others)  # in AWS's copy with the next write
 
     def ensure(self) -> None:
         """Make sure, before a write, that the lease is still ours and will be for a while."""

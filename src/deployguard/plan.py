@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deployguard.errors import Refusal
-from deployguard.model import Alias, Expected, Function, Image, Link, Stamp
+from deployguard.model import Alias, Expected, Function, Image, Link, Remedy, Route, Ruling, Stamp
 
 HOLD_MARGIN_MS = 500  # for the answer, and for a slow start
 
@@ -52,7 +52,9 @@ class Plan:
             steps.append(f"move alias {self.alias} from {self.way_back} to {version}")
         routes = ", ".join((self.alias, *also))
         steps.append(f"probe the containers behind {routes} in overlapping bursts")
-        if self.move and on_stale == "rollback":
+        if on_stale == "refresh":
+            steps.append("replace stale containers: by a new version, by a configuration change")
+        if self.move and on_stale != "fail":
             way_back = f"put {self.alias} back to {self.way_back}"
             undo = f"delete {self.alias} again" if self.create else way_back
             steps.append(f"{undo} unless the verdict is FRESH")
@@ -90,6 +92,48 @@ def expected(image_digest: str, *, labels: Stamp | None, pipeline: Stamp | None)
     if pipeline is not None:
         return Expected(image_digest, pipeline.build_id, Link.PIPELINE)
     return Expected(image_digest, None, Link.NONE)
+
+
+def remedies(ruling: Ruling) -> tuple[Remedy, ...]:
+    """Return what may help against stale containers, the surest first; never a drain.
+
+    A route that ends at another image, or an image that is old inside, is helped by none.
+    """
+    found = {finding.id for finding in ruling.findings}
+    helping = {"DG204": Remedy.PUBLISH, "DG201": Remedy.CONFIGURE}
+    return tuple(remedy for identifier, remedy in helping.items() if identifier in found)
+
+
+def refresh(remedy: Remedy, *, qualifier: str, drain_s: float) -> tuple[str, ...]:
+    """Say each step of a refresh in words."""
+    steps = {
+        Remedy.PUBLISH: (
+            "change the description of $LATEST, and publish it as a new version",
+            "probe that version before traffic reaches it",
+            f"move alias {qualifier} to it, and back unless the verdict is FRESH",
+        ),
+        Remedy.CONFIGURE: ("change an environment variable of $LATEST, and wait for the update",),
+        Remedy.DRAIN: (f"reserve concurrency 0 for {drain_s:g} s, and restore what it was",),
+        Remedy.WAIT: ("wait",),
+    }
+    census = f"probe the containers behind {qualifier}, to know them"
+    return (census, *steps[remedy], "probe them again: none that answered before may answer")
+
+
+def refuse_useless(remedy: Remedy, route: Route, *, latest: Function, runs: Function) -> None:
+    """Refuse a remedy that could not reach the route's containers, or would change their image."""
+    if remedy is Remedy.CONFIGURE and route.is_fixed:
+        raise Refusal(
+            f"{route.qualifier} serves version {runs.version}, whose configuration cannot change",
+            cause="a configuration change replaces containers of $LATEST only",
+            fix="use --remedy publish, which gives callers of an alias a new version",
+        )
+    if remedy is Remedy.PUBLISH and latest.digest != runs.digest:
+        raise Refusal(
+            f"{route.qualifier} runs {runs.digest}, but $LATEST holds {latest.digest}",
+            cause="publishing $LATEST would deploy another image than the one to refresh",
+            fix="run `deployguard check` to deploy it, or put the image back to $LATEST first",
+        )
 
 
 def refuse_unsafe(function: Function) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from deployguard import discover, plan
+from collections.abc import Collection
+
+from deployguard import discover
 from deployguard.aws import functions
 from deployguard.errors import AwsFailure, Superseded
 from deployguard.model import Function
@@ -11,25 +13,24 @@ from deployguard.run import Run
 ATTEMPTS = 4
 
 
-def version(run: Run, live: plan.Live) -> Function:
-    """Publish the expected image as a version, or get the one that AWS has already.
+def version(run: Run, latest: Function, *, known: Collection[str]) -> Function:
+    """Publish the expected image as a version, or get the one of the `known` that AWS has already.
 
     A lost answer is safe to ask again: publishing what is published returns that version. A
     refused revision may be our own: it also moves when a state settles.
     """
-    latest = live.latest
     for attempt in range(1, ATTEMPTS + 1):
         try:
             published = _publish(run, latest)
         except AwsFailure as failure:
             if attempt == ATTEMPTS or not failure.is_undecided:
                 raise
-            latest = _still_ours(run, live)
+            latest = _still_ours(run, latest.name)
             if not run.session.pause(attempt):
                 raise
             continue
         run.record.published = published.version
-        run.record.deduplicated = published.version in live.versions
+        run.record.deduplicated = published.version in known
         note = " (published before; nothing changed since)" if run.record.deduplicated else ""
         run.say(f"published version {published.version}{note}")
         return discover.ready(run, published)
@@ -48,13 +49,13 @@ def _publish(run: Run, latest: Function) -> Function:
     )
 
 
-def _still_ours(run: Run, live: plan.Live) -> Function:
+def _still_ours(run: Run, name: str) -> Function:
     """Return `$LATEST` again; raise Superseded where somebody put other code there."""
-    latest = discover.settled(run, live.latest.name)
-    if latest.digest != live.expected.digest:
+    latest = discover.settled(run, name)
+    if latest.digest != run.expected.digest:
         raise Superseded(
-            f"{latest.name} was updated to {latest.digest} while this run was publishing "
-            f"{live.expected.digest}",
+            f"{name} was updated to {latest.digest} while this run was publishing "
+            f"{run.expected.digest}",
             cause="another deploy of this function runs at the same time",
             fix="check that deploy instead; serialise deploys of one function",
         )

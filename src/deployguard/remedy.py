@@ -100,9 +100,15 @@ def write_variable(run: Run, latest: Function, before: str, after: str) -> None:
 
 
 @contextmanager
-def drained(run: Run, function: str, *, reserved: int | None) -> Iterator[None]:
+def drained(run: Run, function: str) -> Iterator[None]:
     """Let the function start no invocation for the block, by reserved concurrency 0."""
-    before = NOTHING if reserved is None else str(reserved)
+    before = _text(functions.reserved(run.session, function))
+    if before == "0":
+        raise Refusal(
+            f"the reserved concurrency of {function} is 0 already",
+            cause="somebody switched the function off",
+            fix="nothing to drain: give it concurrency again first",
+        )
     intent = Intent(What.CONCURRENCY, before, ("0",))
     run.note(intent)
     try:

@@ -32,13 +32,23 @@ class Move:
 
     def to(self, version: str) -> None:
         """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
-        after = tuple(dict.fromkeys((*self.intent.after, version)))
-        intent = replace(self.intent, after=after)
+        before = self.intent
+        intent = replace(before, after=tuple(dict.fromkeys((*before.after, version))))
         self.run.note(intent)
         self.intent = intent  # only now: what was not written down is not done either
-        wanted = Alias(self.intent.name, "", version, {}, "")
-        self.current = _to(self.run, self.function, wanted, before=self.current)
+        wanted = Alias(before.name, "", version, {}, "")
+        try:
+            self.current = _to(self.run, self.function, wanted, before=self.current)
+        except (AwsFailure, Superseded) as failure:
+            if not (isinstance(failure, AwsFailure) and failure.maybe_applied):
+                self.intent = before  # whoever has the alias at this version, it is not this run
+            raise
         self.run.record.after = version
+
+    @property
+    def has_moved(self) -> bool:
+        """Say whether the alias was moved, or may have been."""
+        return bool(self.intent.after)
 
     def keep(self) -> None:
         """Leave the alias where it was moved to."""
@@ -47,12 +57,13 @@ class Move:
     def put_back(self) -> None:
         """Give the alias back what it served, unless somebody else moved it since."""
         try:
-            if self.intent.after:
-                restore(self.run, self.function, self.intent)
+            restore(self.run, self.function, self.intent)
         except Superseded:
             self.run.settle(self.intent)
             raise
         self.run.settle(self.intent)
+        before = lease.alias_from(self.intent.before, name=self.intent.name)
+        self.run.record.after = before.version if before else None
 
 
 @contextmanager
@@ -62,23 +73,25 @@ def moved(
     *,
     name: str,
     before: Alias | None,
-    version: str,
+    version: str | None,
     finish: bool = False,
 ) -> Iterator[Move]:
     """Point an alias at one version alone, for the block, and for good if the move is kept.
 
-    `finish` says what a later run should do about it where this one is killed: complete the move.
+    Without a version it stays where it is until the block itself moves it. `finish` says what a
+    later run should do about it where this one is killed: complete the move.
     """
     intent = Intent(What.ALIAS, lease.alias_text(before), (), name=name, finish=finish)
     move = Move(run, function, intent, before)
     try:
-        move.to(version)
+        if version is not None:
+            move.to(version)
         yield move
     finally:
-        if move.kept:
-            run.settle(move.intent, kept=True)
-        else:
+        if move.has_moved and not move.kept:
             run.finish(move.put_back)
+        else:
+            run.settle(move.intent, kept=move.kept)
 
 
 def restore(run: Run, function: str, intent: Intent) -> bool:
@@ -106,15 +119,14 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
                 raise needs_a_person(
                     run.function.arn, intent, wanted, why=failure.happened
                 ) from failure
-    run.record.after = wanted.version if wanted else None
     if is_tried:
         run.say(f"put alias {intent.name} back to {_describe(wanted)}")
     return is_tried
 
 
 def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alias | None:
-    """Move the alias; raise Superseded where somebody else moved it first."""
-    current = before
+    """Move the alias; raise Superseded where somebody else moved it first, even to this version."""
+    current, is_maybe_ours = before, False
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _write(run, function, wanted, before=current)
@@ -122,8 +134,9 @@ def _to(run: Run, function: str, wanted: Alias, *, before: Alias | None) -> Alia
             if not failure.is_undecided:
                 raise
             refused = failure
+            is_maybe_ours |= failure.maybe_applied
         current = functions.alias(run.session, function, wanted.name)
-        if _is_same(current, wanted):
+        if is_maybe_ours and _is_same(current, wanted):
             run.was_applied()
             return current
         if not _is_same(current, before):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +52,42 @@ def ship(lab: Client, function: str, *, stamped: str) -> None:
 
 
 def ship_good_and_bad(lab: Client) -> None:
-    """Ship `good`, and `bad`, whose image kept an old stamp, as from a cached layer."""
+    """Ship `good`, and `bad`, whose image kept an old stamp, as from a cached layer.
+
+    And `killed`, which is good, but whose check a test may kill.
+    """
     ship(lab, "good", stamped="build-2")
     ship(lab, "bad", stamped="build-1")
+    ship(lab, "killed", stamped="build-2")
+
+
+@contextmanager
+def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
+    """Kill the check of a function, while the block runs, once it has moved the alias."""
+    lab.fault(operation="UpdateAlias", function=function, alias="live", phase="after", kind="hold")
+
+    def kill() -> None:
+        while not any(fault["hits"] for fault in lab.faults()):
+            time.sleep(0.05)
+        os.kill(_process_of(function), signal.SIGKILL)
+        lab.set(clock_step_s=120.0)  # its lease runs out
+        lab.release()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    yield
+    killer.join(timeout=1)
+
+
+def _process_of(function: str) -> int:
+    """Return the process of the guard that checks a function."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            variables = (process / "environ").read_bytes().split(b"\0")
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if f"DEPLOYGUARD_FUNCTION={function}".encode() in variables and b"check" in command:
+                return int(process.name)
+    raise AssertionError(f"no process checks {function}")
 
 
 def live_version(lab: Client, function: str) -> str:

@@ -39,6 +39,10 @@ jobs:
         uses: acme/deployguard@v1
         with: {command: verify}
         env: {DEPLOYGUARD_FUNCTION: "good:live"}
+      - id: killed
+        continue-on-error: true
+        uses: acme/deployguard@v1
+        with: {function: killed}
       - id: bad
         uses: acme/deployguard@v1
         with: {function: bad}
@@ -110,9 +114,10 @@ def selftest(act: Act) -> Run:
 
 
 @pytest.fixture(scope="module")
-def user(act: Act, project: Path) -> Run:
+def user(act: Act, project: Path, lab: Client) -> Run:
     (project / "user.yml").write_text(WORKFLOW)
-    return act("user.yml", "--local-repository", f"acme/deployguard@v1={project}")
+    with cloud.killing_the_check_of(lab, "killed"):
+        return act("user.yml", "--local-repository", f"acme/deployguard@v1={project}")
 
 
 def test_the_selftest_workflow_passes(selftest: Run) -> None:
@@ -176,3 +181,9 @@ def test_a_python_that_cannot_be_used_is_named_as_the_cause(user: Run) -> None:
     assert user.result("no-python") == "failure", user.text
     (error,) = user.errors("no-python")
     assert "Python 3.11" in error["arg"]
+
+
+def test_what_a_killed_run_left_is_put_back_in_the_same_job(user: Run, lab: Client) -> None:
+    assert user.result("killed") == "failure", user.text
+    assert "put alias live back to version 1" in user.text
+    assert cloud.live_version(lab, "killed") == "1"

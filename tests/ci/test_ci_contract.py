@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from deployguard import ci
-from deployguard.config import JUDGING, Settings
+from deployguard.config import RUNNING, Settings
 from tests.ci.tools import ROOT
 
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"
@@ -99,7 +99,7 @@ def test_the_choices_are_the_settings_choices() -> None:
     choices = get_args(Settings.model_fields["on_stale"].annotation)
     assert SPEC["spec"]["inputs"]["on-stale"]["options"] == ["", *choices]
     assert named(ACTION["inputs"]["on-stale"]) == set(choices)
-    assert named(ACTION["inputs"]["command"]) == set(JUDGING)
+    assert named(ACTION["inputs"]["command"]) == set(RUNNING)
 
 
 def test_the_templates_report_folder_is_the_default_one() -> None:

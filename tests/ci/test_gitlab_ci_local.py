@@ -28,6 +28,8 @@ include:
       job-name: check-hostile
       function: "'; touch pwned; `touch pwned`; #$(touch pwned)"
       package: "."
+  - local: templates/deployguard/template.yml
+    inputs: {job-name: check-killed, function: killed, package: ".", report-dir: report-killed}
 stages: [deploy, after]
 after-good:
   stage: after
@@ -88,9 +90,10 @@ def run(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) ->
     for name, value in lab.environment.items():
         command += ["--variable", f"{name}={value}"]
     environ = tools.clean_environment(tmp_path_factory.mktemp("gitlab") / "home")
-    done = subprocess.run(
-        command, cwd=project, env=environ, capture_output=True, text=True, check=False
-    )
+    with cloud.killing_the_check_of(lab, "killed"):
+        done = subprocess.run(
+            command, cwd=project, env=environ, capture_output=True, text=True, check=False
+        )
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     return Run(text, project / ".gitlab-ci-local" / "artifacts")
 
@@ -113,3 +116,9 @@ def test_a_bad_deploy_fails_its_job_and_takes_no_traffic(run: Run, lab: Client) 
 def test_an_input_is_data_and_never_a_command(run: Run, project: Path) -> None:
     assert run.exit_code("check-hostile") == 2
     assert not [name for _, _, names in os.walk(project) for name in names if name == "pwned"]
+
+
+def test_what_a_killed_run_left_is_put_back_after_the_script(run: Run, lab: Client) -> None:
+    assert run.exit_code("check-killed") == 137
+    assert "put alias live back to version 1" in run.text
+    assert cloud.live_version(lab, "killed") == "1"

@@ -69,6 +69,18 @@ def test_an_alias_that_somebody_moves_first_is_left_alone(moving: Team) -> None:
     assert moving.alias() == "2"
 
 
+def test_an_alias_that_somebody_moves_to_the_same_version_first_is_theirs(failing: Team) -> None:
+    """Were it taken for ours, whose answer was lost, a verdict of STALE would undo their move."""
+    failing.lab.fault(operation="UpdateAlias", alias="live", phase="before", kind="hold")
+    process = failing.start("check", failing.name, "--grace", "0", "--also", "$LATEST")
+    eventually(lambda: any(fault["hits"] for fault in failing.lab.faults()))
+    failing.point("2")
+    failing.lab.release()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 12, out + err
+    assert failing.alias() == "2"
+
+
 def test_what_cannot_be_put_back_needs_a_person(failing: Team) -> None:
     failing.lab.fault(operation="UpdateAlias", nth=3, times=None, phase="before", kind="deny")
     finished = failing.check("--also", "$LATEST")

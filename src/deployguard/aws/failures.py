@@ -108,7 +108,9 @@ TABLE = {
         "it was never created, or was deleted",
         "check the name, the account and the region",
         (
+            "AWS.SimpleQueueService.NonExistentQueue",
             "ProvisionedConcurrencyConfigNotFoundException",
+            "QueueDoesNotExist",
             "RepositoryNotFoundException",
             "ResourceNotFoundException",
         ),
@@ -159,6 +161,7 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "BatchGetImage": "ecr:BatchGetImage",
     "GetDownloadUrlForLayer": "ecr:GetDownloadUrlForLayer",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
+    "GetQueueAttributes": "sqs:GetQueueAttributes",
     "Invoke": "lambda:InvokeFunction",
 }
 UNAUTHORIZED = re.compile(

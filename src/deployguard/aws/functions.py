@@ -155,19 +155,13 @@ def delete_alias(session: Session, name: str, alias_name: str) -> None:
 
 def versions(session: Session, name: str) -> list[str]:
     """List the numbers of all published versions, newest first."""
-    numbers: list[str] = []
-    marker: dict[str, Any] = {}
-    while True:
-        page = session.read(
-            f"list the versions of {name}",
-            session.functions.list_versions_by_function,
-            FunctionName=name,
-            **marker,
-        )
-        numbers += (version["Version"] for version in page["Versions"])
-        if not page.get("NextMarker"):
-            break
-        marker = {"Marker": page["NextMarker"]}
+    found = session.read_all(
+        f"list the versions of {name}",
+        session.functions.list_versions_by_function,
+        "Versions",
+        FunctionName=name,
+    )
+    numbers = (version["Version"] for version in found)
     return sorted((n for n in numbers if n.isdigit()), key=int, reverse=True)
 
 

@@ -1,30 +1,77 @@
-"""CloudWatch: how much concurrency real traffic uses now."""
+"""CloudWatch: how much concurrency real traffic uses now, and which events came."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure
+from deployguard.model import LATEST
 
+Statistic = Literal["Maximum", "Sum"]
 WINDOW = timedelta(minutes=10)
+DAY_S = 86_400
 
 
 def concurrency_in_use(session: Session, name: str) -> int:
     """Return the peak of the last minutes, or 0 where the metric may not be read or is empty."""
-    now = datetime.now(UTC)
     try:
-        answer = session.read(
-            "read the function's concurrency",
-            session.metrics.get_metric_statistics,
-            Namespace="AWS/Lambda",
-            MetricName="ConcurrentExecutions",
-            Dimensions=[{"Name": "FunctionName", "Value": name}],
-            StartTime=now - WINDOW,
-            EndTime=now,
-            Period=60,
-            Statistics=["Maximum"],
+        peaks = _points(
+            session,
+            "ConcurrentExecutions",
+            dimensions={"FunctionName": name},
+            statistic="Maximum",
+            window=WINDOW,
         )
     except AwsFailure:
         return 0
-    return int(max((point["Maximum"] for point in answer.get("Datapoints", ())), default=0))
+    return int(max(peaks, default=0))
+
+
+def events(
+    session: Session, name: str, aliases: Iterable[str], *, days: int
+) -> Iterator[tuple[str, int]]:
+    """Yield how many asynchronous events came to each alias in so many days.
+
+    Those that came to none are told of `$LATEST`, though a version may have been called by number.
+    """
+    rest = _events(session, {"FunctionName": name}, days=days)
+    for alias in aliases if rest else ():
+        by_alias = {"FunctionName": name, "Resource": f"{name}:{alias}"}
+        count = _events(session, by_alias, days=days)
+        rest -= count
+        yield alias, count
+    yield LATEST, rest
+
+
+def _events(session: Session, dimensions: dict[str, str], *, days: int) -> int:
+    window = timedelta(days=days)
+    counts = _points(
+        session, "AsyncEventsReceived", dimensions=dimensions, statistic="Sum", window=window
+    )
+    return int(sum(counts))
+
+
+def _points(
+    session: Session,
+    metric: str,
+    *,
+    dimensions: dict[str, str],
+    statistic: Statistic,
+    window: timedelta,
+) -> list[float]:
+    now = datetime.now(UTC)
+    answer = session.read(
+        f"read the metric {metric} of {dimensions['FunctionName']}",
+        session.metrics.get_metric_statistics,
+        Namespace="AWS/Lambda",
+        MetricName=metric,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=now - window,
+        EndTime=now,
+        Period=DAY_S if window > timedelta(days=1) else 60,
+        Statistics=[statistic],
+    )
+    return [point[statistic] for point in answer.get("Datapoints", ())]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -43,6 +44,7 @@ class Session:
         self._session = botocore.session.get_session()
         self._region = region
         self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()  # botocore makes one client at a time
         self._connect_s, self._read_s = CONNECT_S, READ_S
         self.deadline = math.inf  # the monotonic moment after which nothing is repeated
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
@@ -59,6 +61,17 @@ class Session:
     def read(self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
         """Make a call that changes nothing; repeat it while the trouble may pass."""
         return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
+
+    def read_all(
+        self, doing: str, call: Callable[..., Any], member: str, **named: Any
+    ) -> Iterator[Any]:
+        """Yield what all pages of one of Lambda's lists hold."""
+        while True:
+            page = self.read(doing, call, **named)
+            yield from page[member]
+            if not page.get("NextMarker"):
+                return
+            named["Marker"] = page["NextMarker"]
 
     def write(
         self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs
@@ -94,6 +107,11 @@ class Session:
         """Return the CloudWatch client."""
         client: CloudWatchClient = self._client("cloudwatch")
         return client
+
+    @property
+    def queues(self) -> Any:
+        """Return the SQS client."""
+        return self._client("sqs")
 
     @property
     def timeouts(self) -> tuple[float, float]:
@@ -155,9 +173,10 @@ class Session:
         return ""
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self._new_client(service)
-        return self._clients[service]
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
 
     def _new_client(self, service: str) -> Any:
         config = Config(

@@ -108,12 +108,13 @@ def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
     """Return the members that follow from the evidence alone."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        return {**nothing, "findings": [], "rounds": [], "evidence": []}
+        return {**nothing, "replacement": None, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
         "routes": [_route(ruled, evidence) for ruled in rulings],
         "coverage": _coverage([ruled.coverage for ruled in rulings]),
         "containers": containers(evidence),
+        "replacement": _replacement(evidence),
         "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
         "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
@@ -177,6 +178,22 @@ def _container(evidence: Evidence, identity: str, probes: list[Probe]) -> dict[s
         "log_stream": crumb.log_stream,
         "probes": len(probes),
         "state": found.value,
+    }
+
+
+def _replacement(evidence: Evidence) -> dict[str, Any] | None:
+    """Say which containers a remedy replaced: those that answered before it, and no more."""
+    replacement = evidence.replacement
+    if replacement is None:
+        return None
+    crumbs = (probe.breadcrumb for each in evidence.rounds for probe in each.probes)
+    after = {crumb.container for crumb in crumbs if crumb is not None}
+    return {
+        "remedy": replacement.remedy.value,
+        "at": datetime.fromtimestamp(replacement.at, UTC).isoformat(timespec="milliseconds"),
+        "before": len(replacement.containers),
+        "gone": [each for each in replacement.containers if each not in after],
+        "stayed": [each for each in replacement.containers if each in after],
     }
 
 

@@ -38,6 +38,8 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     for route in function["routes"]:
         yield from _route(route)
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
+    if function["replacement"]:
+        yield f"  replaced    {_replaced(function['replacement'])}"
     for change in function["changes"]:
         yield f"  change      {change['call']} {_after(change['after'])}: {change['result']}"
     yield ""
@@ -100,6 +102,12 @@ def _containers(containers: list[Mapping[str, Any]], *, is_fresh: bool) -> Itera
         )
     if len(suspects) > SHOWN_CONTAINERS:
         yield f"              and {len(suspects) - SHOWN_CONTAINERS} more in report.json"
+
+
+def _replaced(replacement: Mapping[str, Any]) -> str:
+    before = _count(replacement["before"], "container")
+    gone, stayed = len(replacement["gone"]), len(replacement["stayed"])
+    return f"by {replacement['remedy']}: of {before} before, {gone} gone, {stayed} stayed"
 
 
 def _after(after: Mapping[str, Any]) -> str:

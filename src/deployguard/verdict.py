@@ -1,0 +1,83 @@
+"""Reach a verdict: start from what AWS shows, probe the routes, and rule on what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from deployguard import discover, judge, plan, probe
+from deployguard.config import Settings
+from deployguard.model import Evidence, Function, Policy, Route, Ruling, Verdict
+from deployguard.run import Run
+
+BEFORE_TRAFFIC = "deployguard, before traffic"
+
+
+def start(
+    run: Run, settings: Settings, *, routes: Iterable[Route], digests: Mapping[str, str]
+) -> Evidence:
+    """Return the evidence before the first probe."""
+    plan.refuse_long_hold(run.function, hold_ms=settings.hold_ms)
+    policy = Policy(
+        min_containers=settings.min_containers,
+        max_probes=settings.max_probes,
+        hold_ms=settings.hold_ms,
+        grace_s=settings.grace,
+    )
+    return Evidence(
+        expected=run.expected,
+        policy=policy,
+        mode=run.function.mode,
+        routes=tuple(routes),
+        digests=digests,
+        updated=run.function.modified,
+    )
+
+
+def before_traffic(run: Run, evidence: Evidence, version: Function) -> Evidence:
+    """Probe a version that no caller reaches yet, and add what that shows."""
+    gate = Route(BEFORE_TRAFFIC, version.version, {version.version: 1.0})
+    digests = {**evidence.digests, version.version: version.digest or ""}
+    return of_probes(run, replace(evidence, routes=(gate,), digests=digests))
+
+
+def of_routes(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ...]) -> None:
+    """Probe what each qualifier serves, and make sure afterwards that it still serves it."""
+    evidence, routes = _with_routes(run, name, evidence, qualifiers)
+    evidence = of_probes(run, evidence)
+    superseded = discover.changes_since(run, name, routes, digests=evidence.digests)
+    rule(run, replace(evidence, superseded=superseded))
+
+
+def survey(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ...]) -> Evidence:
+    """Probe what each qualifier serves, and judge nothing."""
+    return probe.until_ruled(run, _with_routes(run, name, evidence, qualifiers)[0])
+
+
+def _with_routes(
+    run: Run, name: str, evidence: Evidence, qualifiers: tuple[str, ...]
+) -> tuple[Evidence, tuple[Route, ...]]:
+    routes = discover.routes(run, name, qualifiers)
+    digests = discover.digests(run, name, routes, known=evidence.digests)
+    return replace(evidence, routes=(*evidence.routes, *routes), digests=digests), routes
+
+
+def of_probes(run: Run, evidence: Evidence) -> Evidence:
+    """Probe until it is decided, and return all evidence."""
+    evidence = probe.until_ruled(run, evidence)
+    rule(run, evidence)
+    return evidence
+
+
+def rule(run: Run, evidence: Evidence) -> Ruling:
+    """Judge the evidence; the record holds both."""
+    run.record.evidence = evidence
+    run.record.ruling = judge.ruling(evidence)
+    return run.record.ruling
+
+
+def name_old_builds(run: Run, name: str) -> None:
+    """Look up whose the old builds are; it takes a while, so an alias is put back first."""
+    evidence = run.record.evidence
+    if evidence is not None and run.record.verdict is Verdict.STALE:
+        rule(run, replace(evidence, builds=discover.builds(run, name)))
