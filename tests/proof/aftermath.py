@@ -34,6 +34,7 @@ class Aftermath:
     history: Log  # every write on the function so far, whoever did it
     start: int  # how many of them are older than this run
     guards: frozenset[str]  # the access keys that are no person's
+    first: State  # before anything was run in this cell
     before: State
     after: State
 

@@ -20,7 +20,12 @@ HOLD: Rule = {"kind": "hold"}
 FOR_EVER: Rule = {"times": None}
 EVERY_ATTEMPT: Rule = {"times": 4}  # of one call of the SDK
 HOUR_S = 3600.0
-CONFLICTS = ("PublishVersion", "UpdateAlias", "UpdateFunctionConfiguration")
+UNCONDITIONAL = ("PutFunctionConcurrency", "DeleteFunctionConcurrency")  # who comes last, wins
+CONFLICTS = ("PublishVersion", "UpdateAlias", "UpdateFunctionConfiguration", *UNCONDITIONAL)
+LONG_AGO = (  # what was set before all began is not stale
+    "drain-S03-GetFunctionConcurrency",
+    "drain-S11-GetFunctionConcurrency.2",
+)
 FULL_AT = 4096  # bytes: enough for what is printed, and too little for a report
 
 
@@ -108,15 +113,21 @@ FAULTS = {
     for fault in (
         Fault("F01", "SIGINT", _rules("kill", signal=int(signal.SIGINT))),
         Fault("F02", "SIGTERM", _rules("kill", signal=int(signal.SIGTERM)), applies=at_writes),
-        Fault("F03", "KILL before the call is sent", _rules("kill")),
+        Fault("F03", "KILL before the call is sent", _rules("kill"), applies=at_writes),
         Fault("F04", "KILL once it is applied", _rules("kill", phase="after"), applies=at_writes),
         Fault("F05", "KILL after the answer", _rules("kill", phase="reply"), applies=at_writes),
         Fault("F06", "answer lost", _rules("lose", phase="after"), applies=at_writes),
         Fault("F07", "request lost", _rules("lose")),
         Fault("F08", "throttled", _rules("throttle", **EVERY_ATTEMPT), applies=at_writes),
-        Fault("F09", "5xx", _rules("error", **EVERY_ATTEMPT)),
+        Fault("F09", "5xx", _rules("error", **EVERY_ATTEMPT), applies=at_writes),
         Fault("F10", "AccessDenied", _rules("deny", **FOR_EVER)),
-        Fault("F11", "changed by a person", (HOLD,), interfere, at_writes),
+        Fault(
+            "F11",
+            "changed by a person",
+            (HOLD,),
+            interfere,
+            lambda step: step.is_write and step.operation not in UNCONDITIONAL,
+        ),
         Fault(
             "F12",
             "409 update in progress",
@@ -131,7 +142,7 @@ FAULTS = {
             "F17",
             "reads are stale",
             _rules("stale", times=2),
-            applies=lambda step: step.operation in READS,
+            applies=lambda step: step.operation in READS and step.name not in LONG_AGO,
         ),
         Fault("F18", "a second guard", (HOLD,), second_guard, at_writes),
         Fault("F19+", "AWS's clock 1 h ahead", (HOLD,), step_clock(HOUR_S), at_writes),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from deployguard.lab.signature import SECRET_KEY
+from deployguard.remedy import VARIABLE
 from deployguard.report import document
 from tests.proof.aftermath import LEASE, LIVE, Aftermath, is_of, served
 from tests.proof.scenarios import SECRET
@@ -33,7 +34,7 @@ def i01_exit_0_needs_evidence(a: Aftermath) -> str:
     if a.report is None or a.function is None or a.report["verdict"] != "FRESH":
         return f"exit 0 with verdict {a.report and a.report['verdict']}"
     routes = {route["qualifier"]: route for route in a.function["routes"]}
-    for qualifier in (LIVE, *(a.arguments[n + 1] for n in _at(a.arguments, "--also"))):
+    for qualifier in a.scenario.routes:
         route = routes.get(qualifier)
         if not route or not route["coverage"]["containers"] or route["verdict"] != "FRESH":
             return f"exit 0 and {qualifier} is {route}"
@@ -45,7 +46,8 @@ def i01_exit_0_needs_evidence(a: Aftermath) -> str:
 def i02_silence_never_passes(a: Aftermath) -> str:
     """Exit 0 needs probes that were answered."""
     answered = {call["qualifier"] for call in a.calls if _is_answered(call)}
-    return FINE if not a.has_judged or LIVE in answered else f"only {answered} answered"
+    is_answered = answered.issuperset(a.scenario.routes)
+    return FINE if not a.has_judged or is_answered else f"only {answered} answered"
 
 
 def i03_no_log_line_counts(a: Aftermath) -> str:
@@ -72,7 +74,7 @@ def i05_moves_only_what_was_probed(a: Aftermath) -> str:
         version = served(move["after"])
         sent = a.sent(move)["seq"]
         before = [c for c in a.calls if c["seq"] < sent and _is_answered(c)]
-        is_deploy = a.command == "check" and not a.is_undoing(move)
+        is_deploy = a.command in ("check", "refresh") and not a.is_undoing(move)
         if is_deploy and version not in {call["qualifier"] for call in before}:
             return f"moved to {version} unprobed"
     return FINE
@@ -85,11 +87,13 @@ def i06_success_leaves_no_weights(a: Aftermath) -> str:
 
 def i07_reserved_concurrency_is_as_before(a: Aftermath) -> str:
     """Reserved concurrency and variables are as before, or an intent tells what they were."""
-    if a.after == NOTHING or _intends(a, "concurrency") or _intends(a, "variable"):
+    if a.after == NOTHING:
         return FINE
-    before = a.before.reserved, dict(a.before.variables)
-    after = a.after.reserved, dict(a.after.variables)
-    return FINE if after == before or a.command == "refresh" else f"{before} became {after}"
+    if a.after.reserved != a.first.reserved and not _intends(a, "concurrency"):
+        return f"{a.first.reserved} reserved became {a.after.reserved}"
+    ours = {VARIABLE} if _intends(a, "variable") or _is_settled(a) else set()
+    changed = {name for name, _ in a.first.variables.items() ^ a.after.variables.items()}
+    return FINE if changed <= ours else f"variables {changed} were changed"
 
 
 def i08_recover_is_idempotent(a: Aftermath) -> str:
@@ -138,14 +142,15 @@ def i13_whole_or_written_down(a: Aftermath) -> str:
     """The alias is as before, or as it is meant to stay, or the lease says how to put it back."""
     if a.after == NOTHING or not a.is_locked or _set_by_others(a):
         return FINE
-    leases = [w for w in a.history if is_of(w, LEASE)]
-    is_settled = not leases or any(w["after"] is None for w in leases)  # none with --no-lock
     moves = {served(w["after"]) for w in a.history if is_of(w, LIVE) and not _is_persons(a, w)}
     is_changed = a.after.alias != a.scenario.before
     is_known = not is_changed or a.after.alias in moves
-    if not is_known or (is_changed and not (_intends(a, f"alias={LIVE}") or is_settled)):
+    if not is_known or (is_changed and not (_intends(a, f"alias={LIVE}") or _is_settled(a))):
         was, lease = a.scenario.before, a.after.lease
         return f"{LIVE} serves {a.after.alias}, it was {was}; the lease is {lease!r}"
+    is_left = a.after.alias != a.before.alias and not _intends(a, f"alias={LIVE}")
+    if a.moves and _has_failed_to_deploy(a) and is_left:
+        return f"exit {a.exit_code}, and {LIVE} serves {a.after.alias} all the same"
     is_hidden = a.fault == "F17" and a.phase == "run"  # by a stale read; the next run sees it
     is_told = "the lease could not be removed" in a.err  # it does no harm: all is as it should be
     if a.command == "recover" and a.exit_code == 0 and a.after.lease:
@@ -156,12 +161,13 @@ def i13_whole_or_written_down(a: Aftermath) -> str:
 
 
 def i14_probes_are_counted(a: Aftermath) -> str:
-    """Every invocation is a probe of the report: the SDK repeats none."""
+    """Every invocation is a probe that the run speaks of: the SDK repeats none."""
     invoked = sum(call["operation"] == "Invoke" for call in a.calls)
-    if a.function is None or a.was_killed:
-        return FINE if invoked <= 1000 else f"{invoked} invocations"
-    probes = sum(each["probes"] for each in a.function["rounds"])
-    return FINE if invoked <= probes or a.fault in SIGNALS else f"{invoked} for {probes} probes"
+    probes = sum(
+        int(count) for count in re.findall(r"^round .*: (\d+) probes", a.err, re.MULTILINE)
+    )
+    is_cut_short = a.was_killed or a.fault in SIGNALS  # in the middle of a round
+    return FINE if invoked <= probes or is_cut_short else f"{invoked} for {probes} probes"
 
 
 def i15_a_signal_ends_it_soon(a: Aftermath) -> str:
@@ -171,8 +177,9 @@ def i15_a_signal_ends_it_soon(a: Aftermath) -> str:
     if a.ended - a.struck > 6.0:
         return f"it ended {a.ended - a.struck:.1f} s after the signal"
     for write in a.writes:
-        is_change = not is_of(write, LEASE) and not (is_of(write, LIVE) and a.is_undoing(write))
-        if is_change and a.sent(write)["at"] > a.struck:
+        is_undoing = is_of(write, LIVE) and a.is_undoing(write)
+        is_undoing |= "Concurrency" in write["operation"] and a.after.reserved == a.first.reserved
+        if not (is_of(write, LEASE) or is_undoing) and a.sent(write)["at"] > a.struck:
             return f"{write['operation']} after the signal"
     return FINE
 
@@ -208,7 +215,7 @@ def i20_no_secret_leaves(a: Aftermath) -> str:
 
 def i21_what_is_deployed_needs_no_write(a: Aftermath) -> str:
     """The same again changes nothing."""
-    is_same = not a.scenario.writes and a.phase == "run"
+    is_same = not a.scenario.writes and a.phase == "run" and a.fault != "F17"  # it saw another
     return FINE if not is_same or not a.writes else f"wrote {_named(a.writes)}"
 
 
@@ -223,7 +230,10 @@ def i22_the_verdict_replays(a: Aftermath) -> str:
 def i23_clock_steps_change_nothing(a: Aftermath) -> str:
     """A clock that is set forward or back makes no difference."""
     is_due = a.fault.startswith("F19") and a.phase == "run"
-    return FINE if not is_due or a.exit_code == a.scenario.exit_code else f"exit {a.exit_code}"
+    known = {a.scenario.exit_code}
+    if "UpdateFunctionConfiguration" in {call["operation"] for call in a.calls} or a.moves == []:
+        known.add(10)  # containers are dated by AWS's clock: in doubt one is called old
+    return FINE if not is_due or a.exit_code in known else f"exit {a.exit_code}"
 
 
 def i25_the_worst_route_decides(a: Aftermath) -> str:
@@ -258,6 +268,20 @@ def _is_answered(call: dict[str, object]) -> bool:
 
 def _intends(a: Aftermath, what: str) -> bool:
     return f" {what}" in (a.after.lease or "")
+
+
+def _has_failed_to_deploy(a: Aftermath) -> bool:
+    """Say whether a run brought something new, found that it is not good, and ended by itself."""
+    is_deploy = a.command in ("check", "refresh") and not a.was_killed
+    last = [write for write in a.history if is_of(write, LIVE)][-1:]
+    is_last = bool(last) and last[0]["access_key"] == a.key
+    return is_deploy and is_last and a.exit_code not in (0, 20)
+
+
+def _is_settled(a: Aftermath) -> bool:
+    """Say whether a run said that nothing is left to do; with --no-lock nobody does."""
+    leases = [write for write in a.history if is_of(write, LEASE)]
+    return not leases or any(write["after"] is None for write in leases)
 
 
 def _is_persons(a: Aftermath, write: dict[str, object]) -> bool:

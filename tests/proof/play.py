@@ -60,16 +60,24 @@ class Result:
 
 
 def cells(steps: Iterable[Step]) -> list[Cell]:
-    """Return the cells of the matrix; a read that several scenarios share is spoiled in one."""
-    seen: set[tuple[str, ...]] = set()
+    """Return the cells of the matrix; a call that several scenarios share is spoiled in one."""
+    seen: set[tuple[object, ...]] = set()
     found = []
     for step in steps:
-        shared = (SCENARIOS[step.scenario].command, step.step, step.operation, str(step.nth))
-        if not step.is_write and shared in seen:
-            continue
-        seen.add(shared)
-        found += [Cell(step, fault) for fault in FAULTS.values() if fault.applies(step)]
+        shared = _shared(step)
+        if shared not in seen:
+            seen.add(shared)
+            found += [Cell(step, fault) for fault in FAULTS.values() if fault.applies(step)]
     return found
+
+
+def _shared(step: Step) -> tuple[object, ...]:
+    """Return what makes two calls the same: before the alias is put back, how it ends does not."""
+    if not step.is_write:
+        return step.step, step.operation
+    scenario = SCENARIOS[step.scenario]
+    end = scenario.exit_code if step.step >= "S18" else None
+    return scenario.command, step.step, step.operation, step.alias, end
 
 
 @dataclass(frozen=True)
@@ -93,12 +101,13 @@ class Play:
         self.cell = cell
         self.result = Result(cell.name)
         stage.arrange(cell.scenario, name=cell.name)
+        self.first = stage.state()
 
     def perform(self) -> Result:
         """Break the run off, and recover until there is nothing left to do."""
         scenario, fault = self.cell.scenario, self.cell.fault
         arguments = (*scenario.arguments(self.stage.team), *fault.options)
-        self.turn = self.begin("run", arguments, key=KEY, **fault.world)
+        self.turn = self.begin("run", arguments, key=KEY, before=self.first, **fault.world)
         self._place_fault(self.turn.guard.pid)
         self.turn.guard.go()
         if fault.meanwhile:
@@ -162,6 +171,7 @@ class Play:
             history=self.stage.writes(),
             start=turn.start,
             guards=GUARDS,
+            first=self.first,
             before=turn.before,
             after=self.stage.state(),
         )

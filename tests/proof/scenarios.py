@@ -27,6 +27,7 @@ class Scenario:
     before: str | None = "2"  # the version that `live` served before any guard came
     moved: str = "3"  # the version that a guard points it to, for a while or for good
     target: str | None = None  # the version whose image is wanted, where it is not $LATEST's
+    routes: tuple[str, ...] = ("live",)  # what exit 0 speaks of
     writes: bool = True
 
     def arguments(self, team: Team) -> tuple[str, ...]:
@@ -68,6 +69,22 @@ def _stale(team: Team) -> None:
     team.ship("b2")
 
 
+def _helped(team: Team) -> None:
+    """Deploy b2 while an old container of $LATEST stays until the configuration changes."""
+    _live(team)
+    team.warm(1)
+    team.lab.set(linger=[{"function": team.name, **FOR_EVER, "updates": 1}])
+    team.ship("b2")
+
+
+def _reserved(team: Team) -> None:
+    """Have b1 live in a warm container, and concurrency reserved for it."""
+    _live(team)
+    team.lab.set(zero_destroys=True)
+    team.functions.put_function_concurrency(FunctionName=team.name, ReservedConcurrentExecutions=50)
+    team.warm(1, "live")
+
+
 def _deployed(team: Team) -> None:
     """Have b2 live already."""
     _next(team)
@@ -97,6 +114,15 @@ SCENARIOS = {
             "An old container stays, so the alias is put back.",
             ("--also", "$LATEST"),
             exit_code=10,
+            routes=("live", "$LATEST"),
+        ),
+        Scenario(
+            "helped",
+            "check",
+            _helped,
+            "An old container stays until the configuration is changed.",
+            ("--also", "$LATEST", "--on-stale", "refresh"),
+            routes=("live", "$LATEST"),
         ),
         Scenario(
             "again",
@@ -114,6 +140,22 @@ SCENARIOS = {
             ("--to", "1"),
             moved="1",
             target="1",
+        ),
+        Scenario("publish", "refresh", _live, "Callers get a new version of the same image."),
+        Scenario(
+            "configure",
+            "refresh",
+            _live,
+            "The containers of $LATEST are replaced by a change of the configuration.",
+            ("--remedy", "configure"),
+            routes=("$LATEST",),
+        ),
+        Scenario(
+            "drain",
+            "refresh",
+            _reserved,
+            "The containers are drained by reserved concurrency 0.",
+            ("--remedy", "drain", "--drain-for", "1"),
         ),
         Scenario("recover", "recover", _killed, "A check was killed after it had moved the alias."),
     )

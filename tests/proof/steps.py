@@ -13,6 +13,7 @@ from tests.proof.stage import Log, Stage
 
 FILE = Path(__file__).with_name("steps.json")
 KEY = "GUARD"
+REPAIRS = ("rollback", "recover")  # whose moves of the alias lead back
 LEASE = "deployguard"
 WRITES = {  # and the step that each is, where it is no alias
     "PublishVersion": "S06",
@@ -24,6 +25,7 @@ WRITES = {  # and the step that each is, where it is no alias
     "UpdateAlias": "",
     "DeleteAlias": "",
 }
+RESTORING = ("PutFunctionConcurrency", "DeleteFunctionConcurrency")  # when it comes second
 READS_AFTER = {  # the step that reads belong to after a write
     "S02": "S03",
     "S06": "S07",
@@ -96,17 +98,20 @@ def _place(scenario: Scenario, kind: tuple[str, str, str], before: list[Step]) -
     if operation == "Invoke":
         return "S08" if qualifier.isdigit() else "S11"
     if alias == LEASE:
-        return _place_of_lease(operation, is_first=not any(step.is_write for step in before))
-    if operation not in WRITES:
-        return ""
+        return _place_of_lease(scenario, operation, before)
+    if operation in RESTORING and any(step.operation in RESTORING for step in before):
+        return "S15"
     moves = [step for step in before if step.is_write and step.alias not in ("", LEASE)]
-    return WRITES[operation] or ("S18" if moves or scenario.command != "check" else "S10")
+    place = "S18" if moves or scenario.command in REPAIRS else "S10"
+    return (WRITES[operation] or place) if operation in WRITES else ""
 
 
-def _place_of_lease(operation: str, *, is_first: bool) -> str:
+def _place_of_lease(scenario: Scenario, operation: str, before: list[Step]) -> str:
     if operation == "DeleteAlias":
         return "S20"
-    return "S02" if is_first else "S09"
+    if not any(step.is_write for step in before):
+        return "S02"
+    return "S12" if scenario.command == "refresh" else "S09"
 
 
 def discover(stage: Stage, scenario: Scenario) -> list[Step]:

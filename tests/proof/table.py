@@ -26,7 +26,10 @@ is something that befalls the run at that very call. A cell is one process of th
 against the [lab](lab.md), which strikes exactly there. What it leaves behind is checked against the
 invariants below; then, once its lease has run out, `deployguard recover` runs and all is checked
 again; and where that changed something, it runs once more and must change nothing. The number in a
-cell is how many checks passed. A read that several scenarios share is spoiled in one of them.
+cell is how many checks passed.
+
+A call that several scenarios share is spoiled in one of them. A kill at a read is none of its own:
+nothing changes between two writes. The soak (`make soak`) kills there, and at any time, too.
 """
 
 
