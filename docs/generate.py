@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
+COMMANDS = ("check", "verify", "rollback", "recover", "prune", "stamp", "report")
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {
@@ -146,7 +147,7 @@ def _output(*module: str) -> str:
 
 def settings() -> str:
     """Return a table of the options of each command."""
-    return "\n".join(_command(name) for name in ("check", "verify", "rollback", "stamp", "report"))
+    return "\n".join(_command(name) for name in COMMANDS)
 
 
 def _command(command: str) -> str:

@@ -86,6 +86,7 @@ def _evidence() -> dict[str, Evidence]:
         "DG307": replace(_on(live, *fresh), mode=Mode(tenant_isolated=True)),
         "DG308": replace(_on(live, *fresh), mode=Mode(managed_instances=True)),
         "DG309": replace(_on(live, *fresh), unready="IN_PROGRESS, 3 of 10 available"),
+        "DG405": replace(_on(live, *fresh), no_way_back="alias live does not exist yet"),
         "DG401": replace(_on(live), superseded="live now serves version 43 to 100%"),
     }
 

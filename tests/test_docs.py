@@ -183,7 +183,9 @@ def test_the_sample_that_is_no_output_still_has_the_codes_words() -> None:
 # Commands and settings
 
 
-@pytest.mark.parametrize("command", ["check", "verify", "rollback", "stamp", "report"])
+@pytest.mark.parametrize(
+    "command", ["check", "verify", "rollback", "recover", "prune", "stamp", "report"]
+)
 def test_every_option_of_a_command_is_in_its_table(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,7 +268,7 @@ def actions_called() -> set[str]:
 
 
 def statements() -> list[dict[str, Any]]:
-    pages = (ROOT / "README.md", ROOT / "docs" / "refresh.md")
+    pages = (ROOT / "README.md", ROOT / "docs" / "prune.md", ROOT / "docs" / "refresh.md")
     policies = [json.loads(policy) for page in pages for policy in blocks(page, "json")]
     return [statement for policy in policies for statement in policy["Statement"]]
 
@@ -276,8 +278,8 @@ def many(value: str | list[str]) -> list[str]:
 
 
 def test_the_policy_allows_the_calls_and_nothing_else() -> None:
-    allowed = [action for each in statements() for action in many(each["Action"])]
-    assert sorted(allowed) == sorted(actions_called())
+    allowed = {action for each in statements() for action in many(each["Action"])}
+    assert allowed == actions_called()
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:
@@ -290,9 +292,17 @@ UNQUALIFIED = {"Configure", "Drain"}  # what AWS does to a function as a whole
 
 def test_the_policy_covers_the_function_and_its_qualifiers() -> None:
     for each in statements():
-        if each["Resource"] != "*" and many(each["Action"])[0].startswith("lambda:"):
-            bare, *qualified = many(each["Resource"])
+        if not any(one.startswith("arn:aws:lambda:") for one in many(each["Resource"])):
+            continue
+        bare, *qualified = many(each["Resource"])
+        if each["Sid"] != "Prune":
             assert qualified == ([] if each["Sid"] in UNQUALIFIED else [f"{bare}:*"])
+
+
+def test_the_policy_does_not_allow_the_function_itself_to_be_deleted() -> None:
+    (deleting,) = [each for each in statements() if "lambda:DeleteFunction" in each["Action"]]
+    assert (deleting["Sid"], many(deleting["Action"])) == ("Prune", ["lambda:DeleteFunction"])
+    assert all(resource.endswith(":*") for resource in many(deleting["Resource"]))
 
 
 def test_verify_needs_no_statement_that_changes_anything() -> None:
@@ -303,7 +313,7 @@ def test_verify_needs_no_statement_that_changes_anything() -> None:
         for action in many(each["Action"])
         if action.split(":")[1].startswith(writes)
     }
-    assert changing == {"Change", "Configure", "Drain"}
+    assert changing == {"Change", "Configure", "Drain", "Prune"}
 
 
 # CI

@@ -22,6 +22,7 @@ PURE = {
     "lease",
     "model",
     "plan",
+    "prune",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

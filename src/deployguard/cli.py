@@ -178,6 +178,8 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
             return refresh.refresh(run, settings, target)
         case "rollback":
             return guard.rollback(run, settings, target)
+        case "prune":
+            return guard.prune(run, settings, target)
         case "verify":
             guard.verify(run, settings, target)
         case _:
@@ -187,11 +189,12 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     """Write and print the report, and hand its results to the CI service."""
-    from deployguard.report import document, files, text
+    from deployguard.report import document, files, history, text
     from deployguard.run import REPAIRS
 
-    report = document.build(record, seconds=seconds, tool=__version__)
     folder = Path(settings.report_dir)
+    moves = history.after(folder, record)
+    report = document.build(record, seconds=seconds, tool=__version__, history=moves)
     shown = text.render(report)
     _print(files.dump(report) if settings.format == "json" else shown)
     path, exit_code = "", record.exit_code
@@ -205,7 +208,8 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
         _hand_over(outputs, folder)
     with _warned():
         ci.summary(os.environ, ci.fenced(shown))
-    for line in ci.annotate(os.environ, document.findings(report)):
+    level = "error" if record.exit_code else "warning"
+    for line in ci.annotate(os.environ, document.findings(report), level=level):
         _talk_to_ci(line)
     return exit_code
 
@@ -320,6 +324,7 @@ COMMANDS = {
     "refresh": Command("Replace warm containers, and prove that they are gone", _run),
     "rollback": Command("Move the alias back to what was live before", _run),
     "recover": Command("Finish or undo what a killed run left behind", _run),
+    "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

@@ -23,8 +23,8 @@ from deployguard.model import LATEST
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
 JUDGING = ("check", "verify", "refresh", "rollback")
-WRITING = ("check", "refresh", "rollback", "recover")
-RUNNING = ("check", "verify", "refresh", "rollback", "recover")
+WRITING = ("check", "refresh", "rollback", "recover", "prune")
+RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
 
 
 def option(
@@ -146,6 +146,7 @@ class Settings(BaseSettings):
         "check",
         "refresh",
         "rollback",
+        "prune",
     )
     wait_lock: float = option(
         0.0,
@@ -162,8 +163,11 @@ class Settings(BaseSettings):
         "rollback",
         metavar="VERSION",
     )
+    keep: int = option(
+        5, "the newest versions to keep in any case", "prune", ge=1, le=10_000, metavar="N"
+    )
     dry_run: bool = option(
-        False, "print the plan and change nothing", "check", "refresh", "rollback"
+        False, "print the plan and change nothing", "check", "refresh", "rollback", "prune"
     )
     report_dir: str = option(
         "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"

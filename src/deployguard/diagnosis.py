@@ -64,6 +64,13 @@ def unready(evidence: Evidence) -> Finding:
     return finding("DG309", seen=evidence.unready, expected="provisioned concurrency READY")
 
 
+def no_way_back(evidence: Evidence) -> Finding:
+    """Say why the alias could not go back to what it served before."""
+    return finding(
+        "DG405", seen=evidence.no_way_back, expected="a previous version that can serve again"
+    )
+
+
 def mode(evidence: Evidence) -> Finding | None:
     """Name the way the containers run, where it limits what can be claimed."""
     if evidence.mode.tenant_isolated:

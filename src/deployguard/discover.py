@@ -13,7 +13,14 @@ import tenacity
 from deployguard import plan, stamp
 from deployguard.aws import functions, images
 from deployguard.config import Settings
-from deployguard.errors import AccessDenied, DeployguardError, NotFound, OutOfTime, Refusal
+from deployguard.errors import (
+    AccessDenied,
+    AwsFailure,
+    DeployguardError,
+    NotFound,
+    OutOfTime,
+    Refusal,
+)
 from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
 from deployguard.run import Run
 
@@ -28,9 +35,9 @@ def live(run: Run, settings: Settings, name: str, *, alias: str) -> plan.Live:
         aliased = pool.submit(_behind_alias, run, name, alias)
         published = pool.submit(functions.versions, run.session, name)
         image = shipped(run, settings, latest)
-        run.record.before, behind = aliased.result()
+        run.record.before, behind, no_way_back = aliased.result()
         versions = tuple(published.result())
-    return plan.Live(latest, run.record.before, behind, image, run.expected, versions)
+    return plan.Live(latest, run.record.before, behind, image, run.expected, versions, no_way_back)
 
 
 def settled(run: Run, name: str) -> Function:
@@ -115,6 +122,19 @@ def ready(run: Run, version: Function) -> Function:
     return version
 
 
+def usable(run: Run, name: str, number: str) -> Function:
+    """Read a version that is to serve again; refuse one that could not."""
+    found = version(run, name, number)
+    why = _obstacle(run, found)
+    if why:
+        raise Refusal(
+            f"version {number} of {name} could not serve again: {why}",
+            cause="AWS could not prepare it, or a lifecycle rule took its image",
+            fix="restore what is missing, or name another version with --to",
+        )
+    return found
+
+
 def routes(run: Run, name: str, qualifiers: Iterable[str]) -> tuple[Route, ...]:
     """Read what each qualifier serves now."""
     return tuple(
@@ -159,7 +179,7 @@ def builds(run: Run, name: str) -> dict[str, str]:
     """Name the builds of recent versions, so that a finding can say whose an old one is."""
     found: dict[str, str] = {}
     with contextlib.suppress(DeployguardError):  # a name is a courtesy, not evidence
-        for number in functions.versions(run.session, name)[:RECENT_VERSIONS]:
+        for number in list(functions.versions(run.session, name))[:RECENT_VERSIONS]:
             with contextlib.suppress(DeployguardError):  # an old image may be gone
                 version = functions.function(run.session, name, qualifier=number)
                 made = images.image(run.session, version.image_uri or "").stamp
@@ -209,11 +229,30 @@ def _no_alias(name: str, alias: str) -> NotFound:
     )
 
 
-def _behind_alias(run: Run, name: str, alias_name: str) -> tuple[Alias | None, Function | None]:
+def _behind_alias(
+    run: Run, name: str, alias_name: str
+) -> tuple[Alias | None, Function | None, str]:
+    """Read an alias and the version behind it, and say why that could not serve again."""
     alias = functions.alias(run.session, name, alias_name)
-    if alias is None or alias.version == LATEST:
-        return alias, None
-    return alias, functions.function(run.session, name, qualifier=alias.version)
+    if alias is None:
+        return None, None, f"alias {alias_name} does not exist yet"
+    if alias.version == LATEST:
+        return alias, None, f"alias {alias_name} serves {LATEST}, which holds the new image"
+    behind = functions.function(run.session, name, qualifier=alias.version)
+    why = _obstacle(run, behind)
+    return alias, behind, f"version {behind.version} could not serve again: {why}" if why else ""
+
+
+def _obstacle(run: Run, version: Function) -> str:
+    """Say why a version could not serve, or nothing where nothing is known to be in the way."""
+    if not version.is_ready:
+        reason = f" ({version.state_reason})" if version.state_reason else ""
+        return f"it is in state {version.state}{reason}"
+    try:
+        return images.obstacle(run.session, version.image_uri) if version.image_uri else ""
+    except AwsFailure as failure:  # what cannot be known must not stop an emergency
+        run.say(f"{failure.happened}; whether version {version.version} has its image is not known")
+        return ""
 
 
 def _poll(

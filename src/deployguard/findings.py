@@ -147,6 +147,12 @@ KINDS = {
         "another function reserved what this one gave back while it was drained",
         "run the command that the message gives; until then callers are throttled",
     ),
+    "DG405": Kind(
+        "There is no way back",
+        "it is the first deploy, or a lifecycle rule took the image of the previous version",
+        "keep images in ECR for as long as a rollback may need them; after a first deploy there "
+        "is nothing to do",
+    ),
 }
 
 

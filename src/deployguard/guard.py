@@ -1,4 +1,4 @@
-"""The story: what check, verify, rollback and recover do, in order."""
+"""The story: what check, verify, rollback, recover and prune do, in order."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from deployguard import discover, journal, plan, publish, refresh, shift, verdict
+from deployguard import discover, journal, plan, publish, refresh, shift, usage, verdict
 from deployguard.aws import functions
 from deployguard.config import Settings, Target, alias_of
-from deployguard.model import LATEST, Evidence, Function, Route, Verdict
+from deployguard.model import LATEST, Alias, Evidence, Function, Route, Verdict
 from deployguard.report import history
 from deployguard.run import Run
 
@@ -53,22 +53,14 @@ def rollback(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | 
     Returns the planned steps, and takes none, where only the plan is asked for.
     """
     alias = run.record.alias = alias_of(settings, target)
-    discover.settled(run, target.name)
-    before = discover.existing_alias(run, target.name, alias)
-    to = settings.to or history.version_before(Path(settings.report_dir), before)
-    version = discover.version(run, target.name, to)
-    # The pipeline's image and stamp are of what is left: the version itself says what to expect.
-    discover.shipped(run, settings.model_copy(update={"image": None, "stamp": None}), version)
+    run.record.function = functions.function(run.session, target.name)
     if settings.dry_run:
-        return (f"move alias {alias} from {before.version} to {to}", f"probe {alias}")
-    evidence = verdict.start(run, settings, routes=[], digests={to: version.digest or ""})
-    with (
-        journal.held(run, settings, target.name),
-        shift.moved(run, target.name, name=alias, before=before, version=to, finish=True) as move,
-    ):
-        move.keep()
-        evidence = replace(evidence, changed_at=run.now)
-        verdict.of_routes(run, target.name, evidence, qualifiers=(alias,))
+        before, version = _way_back(run, settings, target, alias=alias)
+        return (f"move alias {alias} from {before.version} to {version.version}", f"probe {alias}")
+    # Under the lease, because what a killed run left may be all that is to be put back.
+    with journal.held(run, settings, target.name):
+        before, version = _way_back(run, settings, target, alias=alias)
+        _go_back(run, settings, target, before=before, version=version)
     verdict.name_old_builds(run, target.name)
     return None
 
@@ -80,6 +72,57 @@ def recover(run: Run, settings: Settings, target: Target) -> None:
     with journal.held(run, locked, target.name, needed=False) as has_recovered:
         if not has_recovered:
             run.say("no run has left anything behind")
+
+
+def prune(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
+    """Delete old published versions that nothing uses, and never one that is the way back.
+
+    Returns the planned steps, and takes none, where only the plan is asked for.
+    """
+    run.record.function = functions.function(run.session, target.name)
+    pruning = usage.read(run, settings, target.name)
+    if settings.dry_run:
+        return pruning.steps()
+    with journal.held(run, settings, target.name, needed=bool(pruning.doomed)):
+        if pruning.doomed:  # read again, because the lease was free until now
+            pruning = usage.read(run, settings, target.name)
+        for step in pruning.steps():
+            run.say(step)
+        usage.delete(run, target.name, pruning.doomed)
+    return None
+
+
+def _way_back(
+    run: Run, settings: Settings, target: Target, *, alias: str
+) -> tuple[Alias, Function]:
+    """Read the alias and the version that is to serve again; refuse one that could not."""
+    discover.settled(run, target.name)
+    before = discover.existing_alias(run, target.name, alias)
+    to = settings.to
+    if to is None and alias in run.record.recovered:
+        run.say(f"what was live before the killed run is live again: {before.version}")
+        to = before.version
+    to = to or history.version_before(Path(settings.report_dir), before)
+    version = discover.usable(run, target.name, to)
+    # The pipeline's image and stamp are of what is left: the version itself says what to expect.
+    discover.shipped(run, settings.model_copy(update={"image": None, "stamp": None}), version)
+    return before, version
+
+
+def _go_back(
+    run: Run, settings: Settings, target: Target, *, before: Alias, version: Function
+) -> None:
+    """Move the alias, for good, unless it serves that alone already; then ask its containers."""
+    name, to = before.name, version.version
+    evidence = verdict.start(run, settings, routes=[], digests={to: version.digest or ""})
+    if before.versions != {to: 1.0}:
+        with shift.moved(
+            run, target.name, name=name, before=before, version=to, finish=True
+        ) as move:
+            move.keep()
+        evidence = replace(evidence, changed_at=run.now)
+    run.record.after = to
+    verdict.of_routes(run, target.name, evidence, qualifiers=(name,))
 
 
 class Prepared(NamedTuple):
@@ -110,15 +153,17 @@ def _prepare(run: Run, settings: Settings, target: Target, *, alias: str) -> Pre
 def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared) -> None:
     """Publish, probe the version before traffic reaches it, then move the alias and judge it."""
     live, planned, evidence = prepared
-    if planned.way_back is None:
-        run.say(f"alias {planned.alias} does not exist yet: there is no version to go back to")
+    if planned.writes and live.no_way_back:
+        run.say(f"there is no way back: {live.no_way_back}")
+        evidence = replace(evidence, no_way_back=live.no_way_back)
     version = _published(run, live, planned)
     digests = {**evidence.digests, **discover.known_digests(live)}
     evidence = verdict.before_traffic(run, replace(evidence, digests=digests), version)
     if run.record.verdict is not Verdict.FRESH:
         return
     to = version.version if planned.move else None
-    run.record.after = version.version
+    if not planned.move:
+        run.record.after = version.version
     with shift.moved(
         run, target.name, name=planned.alias, before=run.record.before, version=to
     ) as move:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from deployguard import coverage, diagnosis
 from deployguard.model import (
@@ -52,6 +52,8 @@ def ruling(evidence: Evidence) -> Ruling:
         if ruled.decided or ruled.verdict is verdict
         for finding in ruled.findings
     )
+    if evidence.no_way_back:
+        findings = (*findings, diagnosis.no_way_back(evidence))
     if evidence.superseded:
         return Ruling(Verdict.SUPERSEDED, True, routes, (diagnosis.superseded(evidence), *findings))
     if evidence.unready:
@@ -271,15 +273,27 @@ def next_size(evidence: Evidence, route: Route, *, ceiling: int) -> int:
     policy = evidence.policy
     if not evidence.is_by_construction(route):
         rounds = rounds_of(evidence, route)
-        if rounds and State.STALE in _states(evidence, route, rounds[-1]):
-            return max(1, min(ceiling, len(_states(evidence, route, rounds[-1]))))
+        last = _states(evidence, route, rounds[-1]) if rounds else []
+        if State.STALE in last:
+            return max(1, min(ceiling, _enough_to_wait(evidence, last)))
         size = coverage.next_size(rounds, qualifier=route.qualifier, policy=policy, ceiling=ceiling)
-        return max(1, min(ceiling, max(size, policy.min_containers)))
+        known = (
+            0 if rounds or evidence.replacement is None else len(evidence.replacement.containers)
+        )
+        return max(1, min(ceiling, max(size, known, policy.min_containers)))
     if route.is_one_version:
         return 1
     agreeing = len(_agreeing(evidence, route))
     wanted = max(policy.agreeing_probes, policy.min_containers)
     return max(1, min(ceiling, max(wanted - agreeing, 2)))
+
+
+def _enough_to_wait(evidence: Evidence, last: Collection[State]) -> int:
+    """Return how many probes tell whether stale containers still answer.
+
+    After a remedy the first round asked for all that were known; each more would keep one alive.
+    """
+    return len(last) if evidence.replacement is None else min(len(last), coverage.FIRST_SIZE)
 
 
 def _states(evidence: Evidence, route: Route, each: Round) -> list[State]:

@@ -219,6 +219,7 @@ class Evidence:
     builds: Mapping[str, str] = field(default_factory=dict)  # build id -> where it comes from
     superseded: str = ""  # what somebody else changed meanwhile
     unready: str = ""  # why provisioned concurrency did not become ready
+    no_way_back: str = ""  # why nothing could serve again that served before; moves no verdict
     replacement: Replacement | None = None  # what a remedy is to have done
 
     def predates_update(self, probe: Probe) -> bool:
@@ -288,6 +289,18 @@ class Change:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     result: str = "ok"  # ok, failed or unknown
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A move of an alias that was kept: what it served since, and what before."""
+
+    function: str  # ARN
+    alias: str
+    at: str  # when the run began; ISO 8601, UTC
+    command: str
+    version: str
+    before: str | None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class Live:
     image: Image | None  # the expected one, from the registry; None where it may not be read
     expected: Expected
     versions: tuple[str, ...] = ()  # the published numbers, newest first
+    no_way_back: str = ""  # why what the alias serves could not serve again
 
 
 @dataclass(frozen=True)

@@ -26,5 +26,6 @@ def undo(run: Run, function: str, left: Lease) -> None:
         try:
             if not undoing[intent.what](run, function, intent):
                 run.say(f"{what} is {intent.wanted}, as it should be")
+            run.record.recovered.append(intent.name)
         except Superseded as theirs:
             run.say(f"{theirs.happened}; left alone")

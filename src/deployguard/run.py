@@ -45,7 +45,7 @@ EXIT_CODES = {
     Verdict.SUPERSEDED: 12,
 }
 
-REPAIRS = ("recover",)  # the commands that judge nothing: they end well, or with an error
+REPAIRS = ("recover", "prune")  # the commands that judge nothing: they end well, or with an error
 
 
 @dataclass
@@ -64,6 +64,8 @@ class Record:
     evidence: Evidence | None = None
     ruling: Ruling | None = None
     changes: list[Change] = field(default_factory=list)
+    kept: list[Intent] = field(default_factory=list)  # what this run changed for good
+    recovered: list[str] = field(default_factory=list)  # aliases that a dead run no longer holds
     error: DeployguardError | Interrupted | None = None
 
     @property
@@ -220,6 +222,8 @@ class Run:
 
     def settle(self, intent: Intent, *, kept: bool = False) -> None:
         """Say that nothing is left to do about an intent."""
+        if kept:
+            self.record.kept.append(intent)
         if self.journal is not None:
             self.journal.settle(intent, kept=kept)
 

@@ -92,7 +92,7 @@ def moved(
         if move.has_moved and not move.kept:
             run.finish(move.put_back)
         else:
-            run.settle(move.intent, kept=move.kept)
+            run.settle(move.intent, kept=move.has_moved)
 
 
 def restore(run: Run, function: str, intent: Intent, *, known: Alias | None = None) -> bool:

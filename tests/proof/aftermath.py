@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from deployguard.run import REPAIRS
 from tests.proof.scenarios import Scenario
 from tests.proof.stage import Log, State
 
@@ -56,7 +57,7 @@ class Aftermath:
     @property
     def has_judged(self) -> bool:
         """Say whether it said that the wanted build is live."""
-        return self.exit_code == 0 and self.command != "recover"
+        return self.exit_code == 0 and self.command not in REPAIRS
 
     @property
     def wanted(self) -> str | None:

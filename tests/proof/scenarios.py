@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployguard.lab.client import Client
+from deployguard.run import REPAIRS
 from tests.guard.world import FOR_EVER, Team
 
 SECRET = "hunter2-never-to-be-seen"
@@ -32,7 +33,7 @@ class Scenario:
 
     def arguments(self, team: Team) -> tuple[str, ...]:
         """Return the command line."""
-        grace = () if self.command == "recover" else ("--grace", "0")
+        grace = () if self.command in REPAIRS else ("--grace", "0")
         return (self.command, team.name, *grace, *self.options)
 
 
@@ -156,6 +157,14 @@ SCENARIOS = {
             _reserved,
             "The containers are drained by reserved concurrency 0.",
             ("--remedy", "drain", "--drain-for", "1"),
+        ),
+        Scenario(
+            "prune",
+            "prune",
+            _deployed,
+            "A version that nothing uses is deleted.",
+            ("--keep", "1"),
+            before="3",
         ),
         Scenario("recover", "recover", _killed, "A check was killed after it had moved the alias."),
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from deployguard.lab.client import Client
 from deployguard.lab.serve import running_lab
+from deployguard.run import REPAIRS
 from tests.guard.world import Team
 from tests.proof import warm
 from tests.proof.scenarios import Scenario, ready
@@ -150,7 +151,7 @@ class Stage:
     def report(self, key: str, *, command: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """Return the report that a guard left, and the names of what it left half done."""
         folder = self.team.folder / key / "deployguard-report"
-        path = folder / ("recover.json" if command == "recover" else "report.json")
+        path = folder / (f"{command}.json" if command in REPAIRS else "report.json")
         half = tuple(each.name for each in folder.glob(".report*"))
         return (json.loads(path.read_text()) if path.is_file() else None), half
 

@@ -13,7 +13,7 @@ from tests.proof.stage import Log, Stage
 
 FILE = Path(__file__).with_name("steps.json")
 KEY = "GUARD"
-REPAIRS = ("rollback", "recover")  # whose moves of the alias lead back
+BACK = ("rollback", "recover")  # whose moves of the alias lead back
 LEASE = "deployguard"
 WRITES = {  # and the step that each is, where it is no alias
     "PublishVersion": "S06",
@@ -102,7 +102,7 @@ def _place(scenario: Scenario, kind: tuple[str, str, str], before: list[Step]) -
     if operation in RESTORING and any(step.operation in RESTORING for step in before):
         return "S15"
     moves = [step for step in before if step.is_write and step.alias not in ("", LEASE)]
-    place = "S18" if moves or scenario.command in REPAIRS else "S10"
+    place = "S18" if moves or scenario.command in BACK else "S10"
     return (WRITES[operation] or place) if operation in WRITES else ""
 
 
@@ -111,7 +111,7 @@ def _place_of_lease(scenario: Scenario, operation: str, before: list[Step]) -> s
         return "S20"
     if not any(step.is_write for step in before):
         return "S02"
-    return "S12" if scenario.command == "refresh" else "S09"
+    return "S12" if scenario.command in ("refresh", "prune") else "S09"
 
 
 def discover(stage: Stage, scenario: Scenario) -> list[Step]:

@@ -109,6 +109,7 @@ TABLE = {
         "check the name, the account and the region",
         (
             "AWS.SimpleQueueService.NonExistentQueue",
+            "ImageNotFoundException",
             "ProvisionedConcurrencyConfigNotFoundException",
             "QueueDoesNotExist",
             "RepositoryNotFoundException",
@@ -159,6 +160,7 @@ REPEATED_READS = REPEATED_WRITES | UNKNOWN_WRITES
 
 ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "BatchGetImage": "ecr:BatchGetImage",
+    "DescribeImages": "ecr:DescribeImages",
     "GetDownloadUrlForLayer": "ecr:GetDownloadUrlForLayer",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",

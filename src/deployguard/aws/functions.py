@@ -13,7 +13,10 @@ from deployguard.errors import AccessDenied, AwsFailure, NotFound, Refusal
 from deployguard.model import Alias, Function, Mode, Provisioned
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda.type_defs import AliasConfigurationResponseTypeDef
+    from mypy_boto3_lambda.type_defs import (
+        AliasConfigurationResponseTypeDef,
+        AliasConfigurationTypeDef,
+    )
 
 # What PublishVersion compares with the last published version (Developer Guide,
 # configuration-versions); reserved concurrency and tags do not count.
@@ -69,6 +72,17 @@ def alias(session: Session, name: str, alias_name: str) -> Alias | None:
     except NotFound:
         return None
     return _alias(answer)
+
+
+def aliases(session: Session, name: str) -> list[Alias]:
+    """List all aliases, the one that holds the lease among them."""
+    listed = session.read_all(
+        f"list the aliases of {name}",
+        session.functions.list_aliases,
+        "Aliases",
+        FunctionName=name,
+    )
+    return [_alias(each) for each in listed]
 
 
 def publish(session: Session, name: str, *, digest: str, revision: str) -> Function:
@@ -153,16 +167,17 @@ def delete_alias(session: Session, name: str, alias_name: str) -> None:
     )
 
 
-def versions(session: Session, name: str) -> list[str]:
-    """List the numbers of all published versions, newest first."""
-    found = session.read_all(
+def versions(session: Session, name: str) -> dict[str, float]:
+    """List all published versions, newest first, with when they were published, in Unix seconds."""
+    listed = session.read_all(
         f"list the versions of {name}",
         session.functions.list_versions_by_function,
         "Versions",
         FunctionName=name,
     )
-    numbers = (version["Version"] for version in found)
-    return sorted((n for n in numbers if n.isdigit()), key=int, reverse=True)
+    found = {version["Version"]: _unix(version.get("LastModified", "")) for version in listed}
+    numbers = sorted((n for n in found if n.isdigit()), key=int, reverse=True)
+    return {number: found[number] for number in numbers}
 
 
 def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | None:
@@ -338,7 +353,7 @@ def _fingerprint(configuration: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _alias(answer: AliasConfigurationResponseTypeDef) -> Alias:
+def _alias(answer: AliasConfigurationTypeDef | AliasConfigurationResponseTypeDef) -> Alias:
     return Alias(
         name=answer["Name"],
         arn=answer["AliasArn"],

@@ -87,6 +87,25 @@ def image(session: Session, uri: str) -> Image:
     )
 
 
+def obstacle(session: Session, uri: str) -> str:
+    """Say why Lambda could not fetch an image again, or nothing where it could."""
+    parsed = parse(uri)
+    wanted: ImageIdentifierTypeDef = {"imageDigest": parsed.digest or ""}
+    try:
+        answer = session.read(
+            f"look for image {parsed.name} in ECR",
+            session.registry.describe_images,
+            registryId=parsed.account,
+            repositoryName=parsed.name,
+            imageIds=[wanted],
+            filter={"imageStatus": "ANY"},
+        )
+    except NotFound:
+        return f"ECR has no {parsed.digest} any more"
+    statuses = {detail.get("imageStatus", "ACTIVE") for detail in answer["imageDetails"]}
+    return "" if "ACTIVE" in statuses else f"its image is {', '.join(statuses) or 'gone'} in ECR"
+
+
 def _find(session: Session, uri: Uri) -> ImageTypeDef:
     wanted: ImageIdentifierTypeDef = (
         {"imageDigest": uri.digest} if uri.digest else {"imageTag": uri.tag or ""}

@@ -17,11 +17,13 @@ from deployguard.model import (
     Coverage,
     Evidence,
     Finding,
+    Kept,
     Probe,
     Round,
     RouteRuling,
     Ruling,
     State,
+    Verdict,
 )
 from deployguard.report import contradiction
 from deployguard.run import EXIT_CODES, Record
@@ -32,7 +34,7 @@ EVIDENCE = TypeAdapter(Evidence)
 UNJUDGED = ("ERROR", "INCONCLUSIVE", "SUPERSEDED")  # what a run can end with and have no evidence
 
 
-def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
+def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept]) -> dict[str, Any]:
     """Return the document of a run, however it ended."""
     return {
         "schema": SCHEMA,
@@ -44,6 +46,7 @@ def build(record: Record, *, seconds: float, tool: str) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "error": _error(record.error),
         "functions": [_function(record)] if record.function is not None else [],
+        "history": [asdict(move) for move in history],
     }
 
 
@@ -114,7 +117,7 @@ def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
         "routes": [_route(ruled, evidence) for ruled in rulings],
         "coverage": _coverage([ruled.coverage for ruled in rulings]),
         "containers": containers(evidence),
-        "replacement": _replacement(evidence),
+        "replacement": _replacement(evidence, ruling),
         "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
         "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
@@ -181,19 +184,25 @@ def _container(evidence: Evidence, identity: str, probes: list[Probe]) -> dict[s
     }
 
 
-def _replacement(evidence: Evidence) -> dict[str, Any] | None:
-    """Say which containers a remedy replaced: those that answered before it, and no more."""
+def _replacement(evidence: Evidence, ruling: Ruling | None) -> dict[str, Any] | None:
+    """Say what became of the containers that answered before a remedy.
+
+    One that was not seen again is gone only where the verdict speaks for every container.
+    """
     replacement = evidence.replacement
     if replacement is None:
         return None
     crumbs = (probe.breadcrumb for each in evidence.rounds for probe in each.probes)
     after = {crumb.container for crumb in crumbs if crumb is not None}
+    unseen = [each for each in replacement.containers if each not in after]
+    is_proven = ruling is not None and ruling.verdict is Verdict.FRESH
     return {
         "remedy": replacement.remedy.value,
         "at": datetime.fromtimestamp(replacement.at, UTC).isoformat(timespec="milliseconds"),
         "before": len(replacement.containers),
-        "gone": [each for each in replacement.containers if each not in after],
         "stayed": [each for each in replacement.containers if each in after],
+        "gone": unseen if is_proven else [],
+        "unseen": [] if is_proven else unseen,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 SHOWN_CONTAINERS = 5
 STATES = ("stale", "unknown", "fresh")
+FATES = ("stayed", "unseen", "gone")
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -31,7 +32,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _function(function: Mapping[str, Any]) -> Iterator[str]:
     yield f"{function['function']}" + (f" alias {function['alias']}" if function["alias"] else "")
-    if function["verdict"]:
+    if function["expected"]["digest"]:
         yield from _expected(function["expected"])
     if any(function["version"][moment] for moment in ("before", "published", "after")):
         yield f"  version     {_version(function['version'])}"
@@ -41,7 +42,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     if function["replacement"]:
         yield f"  replaced    {_replaced(function['replacement'])}"
     for change in function["changes"]:
-        yield f"  change      {change['call']} {_after(change['after'])}: {change['result']}"
+        yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
     for finding in function["findings"]:
         yield from _finding(finding)
@@ -49,7 +50,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
 
 def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
     yield f"  expected    build {expected['build_id'] or 'unknown'} ({expected['link']} link)"
-    yield f"              {expected['digest'] or 'digest unknown'}"
+    yield f"              {expected['digest']}"
 
 
 def _version(version: Mapping[str, Any]) -> str:
@@ -105,13 +106,16 @@ def _containers(containers: list[Mapping[str, Any]], *, is_fresh: bool) -> Itera
 
 
 def _replaced(replacement: Mapping[str, Any]) -> str:
+    """Say what became of the containers from before; unseen ones may be there or not."""
+    fates = [f"{len(found)} {fate}" for fate in FATES if (found := replacement[fate])]
     before = _count(replacement["before"], "container")
-    gone, stayed = len(replacement["gone"]), len(replacement["stayed"])
-    return f"by {replacement['remedy']}: of {before} before, {gone} gone, {stayed} stayed"
+    return f"by {replacement['remedy']}: of {before} before, {', '.join(fates) or 'none left'}"
 
 
-def _after(after: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in after.items() if value)
+def _what(change: Mapping[str, Any]) -> str:
+    """Say what a change made, or what it took away."""
+    values = change["after"] or change["before"]
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value)
 
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
