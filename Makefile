@@ -7,12 +7,14 @@ INSIDE := $(BIN)/python
 GITLAB_CI_LOCAL := 4.61.1
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json)
 ARGS ?=
+RUNS ?= 1000
+SEED ?=
 
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs tools lock clean
+.PHONY: help demo test lint bench matrix soak docs tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +40,12 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 
 bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(INSIDE) "$$script"; done
+
+matrix: $(VENV)/dev.stamp ## break every call off in every way, and write docs/safety-matrix.md
+	$(INSIDE) -m tests.proof
+
+soak: $(VENV)/dev.stamp ## kill RUNS runs at random moments; SEED=... RUNS=1 repeats one
+	$(INSIDE) -m tests.proof soak $(RUNS) $(SEED)
 
 docs: $(VENV)/dev.stamp ## write the generated parts of the documentation anew
 	$(INSIDE) docs/generate.py

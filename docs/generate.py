@@ -79,7 +79,8 @@ FAULTS = {
     "code": "the error code of the answer",
     "message": "the error message of the answer",
     "seconds": "how long a `delay` is",
-    "pid": "the process that a `kill` ends with SIGKILL",
+    "pid": "the process that a `kill` is sent to",
+    "signal": "the number of the signal of a `kill`; only after SIGKILL is the call itself lost",
 }
 
 

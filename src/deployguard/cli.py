@@ -195,17 +195,23 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     folder = Path(settings.report_dir)
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
-    path = files.write(report, folder)
     shown = text.render(report)
     _print(files.dump(report) if settings.format == "json" else shown)
+    path, exit_code = "", record.exit_code
+    try:
+        path = str(files.write(report, folder))
+    except ConfigurationError as error:
+        _talk(f"error: {error}")
+        exit_code = exit_code or error.exit_code
+    outputs = document.outputs(report) | {"exit-code": str(exit_code), "report-path": path}
     if record.command not in REPAIRS:
-        _hand_over({**document.outputs(report), "report-path": str(path)}, folder)
+        _hand_over(outputs, folder)
     with _warned():
         ci.summary(os.environ, ci.fenced(shown))
     level = "error" if record.exit_code else "warning"
     for line in ci.annotate(os.environ, document.findings(report), level=level):
         _talk_to_ci(line)
-    return record.exit_code
+    return exit_code
 
 
 def _hand_over(outputs: Mapping[str, str], folder: Path) -> None:

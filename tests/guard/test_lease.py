@@ -209,6 +209,14 @@ def test_a_rollback_that_was_killed_is_finished(moving: Team) -> None:
     assert moving.alias() == "1"
 
 
+def test_a_rollback_that_cannot_be_written_down_moves_nothing(moving: Team) -> None:
+    assert moving.check().exit_code == 0
+    moving.lab.fault(operation="UpdateAlias", alias="deployguard", times=None, kind="deny")
+    finished = moving.run("rollback", moving.name)
+    assert finished.exit_code == 3, finished.out
+    assert moving.alias() == "2"
+
+
 def test_what_recover_cannot_put_back_needs_a_person_and_stays_written_down(moving: Team) -> None:
     killed(moving, operation="UpdateAlias", nth=2)
     later(moving)
