@@ -271,11 +271,14 @@ def _intends(a: Aftermath, what: str) -> bool:
 
 
 def _has_failed_to_deploy(a: Aftermath) -> bool:
-    """Say whether a run brought something new, found that it is not good, and ended by itself."""
-    is_deploy = a.command in ("check", "refresh") and not a.was_killed
+    """Say whether a run brought something new, did not find it good, and ended by itself."""
+    if a.exit_code in (0, 2, 20) or a.was_killed:  # 2: it was good, but the report has no room
+        return False
+    closing = [c["at"] for c in a.calls if (c["operation"], c["alias"]) == ("DeleteAlias", LEASE)]
+    was_done = a.fault in SIGNALS and a.struck is not None and closing[:1] == [a.struck]
     last = [write for write in a.history if is_of(write, LIVE)][-1:]
     is_last = bool(last) and last[0]["access_key"] == a.key
-    return is_deploy and is_last and a.exit_code not in (0, 20)
+    return a.command in ("check", "refresh") and is_last and not was_done
 
 
 def _is_settled(a: Aftermath) -> bool:
