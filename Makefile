@@ -7,6 +7,8 @@ INSIDE := $(BIN)/python
 GITLAB_CI_LOCAL := 4.61.1
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json)
 ARGS ?=
+# Most tests wait most of their time, as their runs do between two bursts of probes.
+WORKERS ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
 RUNS ?= 1000
 SEED ?=
 
@@ -23,7 +25,7 @@ demo: $(VENV)/lab.stamp ## replay an incident in the local cloud and watch the g
 	$(INSIDE) -m deployguard lab demo
 
 test: $(VENV)/dev.stamp ## run all tests; ARGS="..." goes to pytest
-	$(INSIDE) -m pytest -n auto --dist loadfile $(ARGS)
+	$(INSIDE) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(INSIDE) -m ruff check .
