@@ -248,6 +248,17 @@ def test_a_lease_that_was_taken_meanwhile_ends_the_run_without_another_write(mov
     assert moving.lease() == HELD.format(until=FAR_AWAY)
 
 
+def test_a_lease_is_renewed_while_its_run_is_alive(moving: Team) -> None:
+    moving.lab.fault(operation="PublishVersion", kind="hold")
+    process = moving.start("check", moving.name, "--grace", "0")
+    eventually(lambda: moving.lease() is not None)
+    first = moving.lease()
+    eventually(lambda: moving.lease() != first, within_s=40)
+    moving.lab.release()
+    assert finish(process) == 0
+    assert moving.lease() is None
+
+
 def test_two_runs_at_once_do_not_mix(moving: Team) -> None:
     processes = [moving.start("check", moving.name, "--grace", "0") for _ in range(2)]
     ended = sorted(finish(process) for process in processes)
