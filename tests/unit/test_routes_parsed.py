@@ -1,4 +1,4 @@
-"""Callers in documents that others wrote: names, definitions, exports, policies, and where it ends."""
+"""Callers in documents that others wrote, and the images that they reach."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ SERVED = Served(
     {NEW: "b2", OLD: "b1"},
 )
 MEMBERS = (
-    ("States", "Type", "Resource", "Parameters", "Arguments", "FunctionName", "FunctionName.$")
-    + ("Branches", "Iterator", "ItemProcessor", "Statement", "Effect", "Principal", "Condition")
-    + ("Action", "Service", "paths", "securityDefinitions", "x-amazon-apigateway-integration")
-    + ("uri", "get", "/")
+    *("States", "Type", "Resource", "Parameters", "Arguments", "FunctionName", "FunctionName.$"),
+    *("Branches", "Iterator", "ItemProcessor", "Statement", "Effect", "Principal", "Condition"),
+    *("Action", "Service", "paths", "securityDefinitions", "x-amazon-apigateway-integration"),
+    *("uri", "get", "/"),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -208,11 +208,9 @@ def test_states_inside_parallel_and_map_are_found() -> None:
 
 
 def test_a_definition_that_goes_in_circles_is_read_once() -> None:
-    states = {
-        "a": {"Type": "Task", "Resource": ARN, "Next": "b"},
-        "b": {"Type": "Choice", "Choices": [], "Default": "a"},
-    }
-    assert told(machine(**states)) == [("state a", "$LATEST")]
+    choice = {"Type": "Choice", "Choices": [], "Default": "a"}
+    looping = machine(a={"Type": "Task", "Resource": ARN, "Next": "b"}, b=choice)
+    assert told(looping) == [("state a", "$LATEST")]
 
 
 def test_a_definition_of_a_mebibyte_is_read() -> None:
