@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.guard.world import Finished, Team
+from tests.guard.world import Finished, Team, eventually
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
@@ -269,6 +269,15 @@ def test_an_edit_that_is_not_deployed_changes_no_route(reports: Team) -> None:
     assert found(reports, "rest-apis") == {("REST API", "live", "calls")}
 
 
+def test_what_is_edited_stands_in_for_an_export_that_cannot_be_read(reports: Team) -> None:
+    rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations")
+    reports.lab.fault(operation="GetExport", kind="garble", times=None)
+    _, document = routes(reports, "--sources", "rest-apis")
+    (route,) = document["routes"]
+    assert route["qualifier"] == "live"
+    assert "what is deployed could not be read" in route["via"]
+
+
 def test_http_and_websocket_apis_are_found(reports: Team) -> None:
     client = reports.lab.client("apigatewayv2")
     invoke = f"{PATH}/{FUNCTION}:next/invocations"
@@ -432,6 +441,17 @@ def test_an_audit_that_runs_out_of_time_says_what_it_did_not_read(reports: Team)
     finished, document = routes(reports, "--sources", "rules", "--timeout", "2")
     assert finished.exit_code == 11
     assert "not all was read within 2 s" in document["unread"][0]["why"]
+
+
+def test_a_signal_ends_an_audit_and_leaves_a_document_that_says_so(reports: Team) -> None:
+    reports.lab.fault(operation="ListRules", kind="delay", seconds=2)
+    process = reports.start("routes", "reports")
+    eventually(lambda: "events.ListRules" in reports.lab.calls())
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    path = reports.folder / "deployguard-report" / "routes.json"
+    assert process.returncode == 143, err
+    assert json.loads(path.read_text())["error"]["happened"] == "interrupted by signal 15"
 
 
 @pytest.mark.parametrize(

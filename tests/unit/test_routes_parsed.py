@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployguard.aws.session import Session
 from deployguard.aws.sources.turnstile import Pace, is_local
+from deployguard.errors import AwsFailure
 from deployguard.hazards import Grant, Unread
 from deployguard.model import Expected, Link, Route
 from deployguard.routes import definitions, policies, render, resolve, stages
@@ -438,6 +440,35 @@ def test_the_worst_route_comes_first() -> None:
     ).paths
     assert [each.caller.name for each in paths] == ["c", "b", "a"]
     assert isinstance(paths[0], Path)
+
+
+# Pages
+
+
+def read_all(*pages: dict[str, Any]) -> list[int]:
+    """Read pages as they would come from AWS, one for each call."""
+    left = iter(pages)
+    return list(Session().read_all("list them", lambda **_: next(left), "Items"))
+
+
+@pytest.mark.parametrize("token", ["NextMarker", "NextToken", "nextToken", "position"])
+def test_pages_are_read_to_the_last_by_whatever_names_the_next(token: str) -> None:
+    assert read_all({"Items": [1], token: "a"}, {"Items": [2], token: "b"}, {"Items": [3]}) == [
+        1,
+        2,
+        3,
+    ]
+
+
+def test_a_page_that_lacks_its_list_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(AwsFailure, match="the answer holds no Items"):
+        read_all({"Items": [1], "NextToken": "a"}, {})
+
+
+def test_pages_that_go_round_in_a_circle_are_left() -> None:
+    page = {"Items": [1], "NextToken": "a"}
+    with pytest.raises(AwsFailure, match="its pages go round in a circle"):
+        read_all(page, page, page)
 
 
 # Pace

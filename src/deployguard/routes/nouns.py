@@ -35,7 +35,7 @@ class Use(StrEnum):
     OFF = "off"  # disabled, or not deployed
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Caller:
     """Who calls the function, and by which qualifier: None is one known only at run time."""
 

@@ -46,3 +46,5 @@ def or_unread(what: str, found: Found, *, may_be_gone: bool = False) -> Found:
         yield Unread(what, failure.happened, failure.fix)
     except UnreadableError as failure:
         yield Unread(what, str(failure), "read it by hand")
+    except KeyError as missing:  # only answers are indexed by name
+        yield Unread(what, f"AWS's answer lacks {missing}", "run again, or read it by hand")
