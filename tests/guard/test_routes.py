@@ -366,7 +366,8 @@ def test_each_version_behind_a_weighted_alias_is_shown_with_its_build(reports: T
         ("2", 0.75, "b2"),
         ("1", 0.25, "b1"),
     ]
-    assert "75% 2 + 25% 1  b2 + b1  another image" in finished.out
+    images = " + ".join(f"{e['build_id']} {e['digest'][:19]}" for e in route["ends"])
+    assert f"75% 2 + 25% 1  {images}  another image" in finished.out
 
 
 def test_routes_that_all_end_at_the_expected_image_exit_with_0(reports: Team) -> None:
@@ -417,6 +418,7 @@ def test_what_the_role_may_not_read_is_named_with_the_action(
     (unread,) = document["unread"]
     assert action in unread["why"]
     assert action in finished.out
+    assert "0 found, 1 not read" in finished.err
 
 
 def test_one_state_machine_that_may_not_be_read_hides_no_other(reports: Team) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from deployguard.routes.nouns import Audit, End, Path, Use
 
-HEAD = ("caller", "qualifier", "serves", "build", "ends at")
+HEAD = ("caller", "qualifier", "serves", "build and digest", "ends at")
+SHORT = len("sha256:") + 12
 ESCAPED = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
 
 
@@ -49,13 +50,17 @@ def _row(path: Path) -> tuple[str, ...]:
         plain(f"{caller.kind} {caller.name}{via}"),
         plain(caller.qualifier or "known at run time only"),
         " + ".join(map(_serves, path.ends)) or "-",
-        " + ".join(dict.fromkeys(plain(end.build_id or "unknown") for end in path.ends)) or "-",
+        " + ".join(dict.fromkeys(map(_image, path.ends))) or "-",
         path.outcome.value + use,
     )
 
 
 def _serves(end: End) -> str:
     return end.version if end.share == 1 else f"{end.share:.0%} {end.version}"
+
+
+def _image(end: End) -> str:
+    return plain(f"{end.build_id or 'unknown'} {end.digest[:SHORT]}")
 
 
 def _graph(audit: Audit) -> Iterator[str]:
@@ -75,8 +80,10 @@ def _graph(audit: Audit) -> Iterator[str]:
         for end in path.ends:
             version = node(f"v {end.version}", f"version {end.version}")
             is_expected = end.digest == audit.expected.digest
-            what = f"build {end.build_id or 'unknown'}, {end.digest[:19]}"
-            image = node(f"d {end.digest}", what + ("" if is_expected else ", not the expected"))
+            image = node(
+                f"d {end.digest}",
+                f"build {_image(end)}" + ("" if is_expected else ", not the expected"),
+            )
             yield f'  {qualifier} -- "{end.share:.0%}" --> {version}'
             yield f"  {version} --> {image}"
         if not path.ends:

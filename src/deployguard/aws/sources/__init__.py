@@ -110,8 +110,10 @@ def _follow(
         done, left = wait(left, timeout=PROGRESS_S, return_when=FIRST_COMPLETED)
         run.checkpoint()
         for future in sorted(done, key=lambda each: begun[each]):
-            found = sum(isinstance(item, Caller) for item in future.result())
-            run.say(f"{begun[future]}: {found} found")
+            found = future.result()
+            unread = sum(isinstance(item, Unread) for item in found)
+            unknown = f", {unread} not read" if unread else ""
+            run.say(f"{begun[future]}: {len(found) - unread} found{unknown}")
         if left and not done:
             names = ", ".join(sorted(begun[future] for future in left))
             run.say(f"still reading, {turnstile.passed.total()} calls so far: {names}")
