@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
-COMMANDS = ("check", "verify", "rollback", "recover", "prune", "stamp", "report")
+COMMANDS = ("check", "verify", "rollback", "recover", "prune", "routes", "stamp", "report")
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {

@@ -30,7 +30,15 @@ PAGES = sorted(
 README = (ROOT / "README.md").read_text()
 HANG_UP, BROKEN_PIPE = 129, 141
 SERVICES = {"lambda": "lambda", "ecr": "ecr", "cloudwatch": "cloudwatch", "sqs": "sqs"}
-OTHERWISE_NAMED = {"lambda:Invoke": "lambda:InvokeFunction"}
+PREFIXES = {
+    "apigatewayv2": "apigateway",
+    "elbv2": "elasticloadbalancing",
+    "stepfunctions": "states",
+}
+OTHERWISE_NAMED = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+}
 
 
 def name(page: Path) -> str:
@@ -184,7 +192,7 @@ def test_the_sample_that_is_no_output_still_has_the_codes_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["check", "verify", "rollback", "recover", "prune", "stamp", "report"]
+    "command", ["check", "verify", "rollback", "recover", "prune", "routes", "stamp", "report"]
 )
 def test_every_option_of_a_command_is_in_its_table(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -248,27 +256,40 @@ def test_every_member_of_the_report_is_described() -> None:
 # Permissions
 
 
-def actions_called() -> set[str]:
-    """Return the IAM action of each SDK method that the edge to AWS names."""
-    session = botocore.session.get_session()
-    named = {
+def words(path: Path) -> set[str]:
+    """Return every attribute and every text that a file names."""
+    return {
         word
-        for path in (ROOT / "src" / "deployguard" / "aws").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         for word in (getattr(node, "attr", None), getattr(node, "value", None))
         if isinstance(word, str)
     }
-    called = {
-        f"{prefix}:{operation}"
-        for service, prefix in SERVICES.items()
-        for operation in session.get_service_model(service).operation_names
-        if xform_name(operation) in named
+
+
+def actions_called() -> set[str]:
+    """Return the IAM action of each SDK method that the edge to AWS names."""
+    session = botocore.session.get_session()
+    called = set()
+    for path in (ROOT / "src" / "deployguard" / "aws").rglob("*.py"):
+        asked = re.findall(r'\.client\(\s*"(\w+)"', path.read_text())
+        named = words(path)
+        called |= {
+            f"{PREFIXES.get(service, service)}:{operation}"
+            for service in asked or SERVICES
+            for operation in session.get_service_model(service).operation_names
+            if xform_name(operation) in named
+        }
+    return {
+        "apigateway:GET"
+        if action.startswith("apigateway:Get")
+        else OTHERWISE_NAMED.get(action, action)
+        for action in called
     }
-    return {OTHERWISE_NAMED.get(action, action) for action in called}
 
 
 def statements() -> list[dict[str, Any]]:
-    pages = (ROOT / "README.md", ROOT / "docs" / "prune.md", ROOT / "docs" / "refresh.md")
+    told = (ROOT / "docs" / f"{page}.md" for page in ("prune", "refresh", "routes"))
+    pages = (ROOT / "README.md", *told)
     policies = [json.loads(policy) for page in pages for policy in blocks(page, "json")]
     return [statement for policy in policies for statement in policy["Statement"]]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from deployguard.config import Settings, Target
+    from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
 
 BROKEN_PIPE = 141
@@ -255,6 +256,48 @@ def _stamp(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _routes(parsed: argparse.Namespace) -> int:
+    """Show where traffic goes; the document is written even where nothing could be shown."""
+    from deployguard import config
+    from deployguard.aws.session import Session
+    from deployguard.report import files
+    from deployguard.routes import audit, document
+    from deployguard.run import Record, Run
+
+    settings = _load(parsed)
+    target = config.target(settings.function)
+    folder = Path(settings.report_dir)
+    files.prepare(folder, name=files.name_of("routes"))
+    session = Session(region=target.region)
+    run = Run(session, Record("routes"), timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals(run):
+            found = audit.audit(run, settings, target)
+    except (DeployguardError, Interrupted) as error:
+        files.write(document.build(run, error), folder)
+        if isinstance(error, DeployguardError):
+            raise
+        _talk(f"error: {error.happened}")
+        return error.exit_code
+    written = document.build(run, found)
+    files.write(written, folder)
+    _print(_shown(found, written, form=settings.routes_format))
+    return found.exit_code
+
+
+def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
+    from deployguard.report import files
+    from deployguard.routes import render
+
+    match form:
+        case "json":
+            return files.dump(written)
+        case "mermaid":
+            return render.mermaid(found)
+        case _:
+            return render.text(found)
+
+
 def _report(parsed: argparse.Namespace) -> int:
     """Reach a saved report's verdict again from the evidence in it."""
     from deployguard.report import document, files, text
@@ -325,6 +368,7 @@ COMMANDS = {
     "rollback": Command("Move the alias back to what was live before", _run),
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
+    "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

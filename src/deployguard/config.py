@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from deployguard import lease
 from deployguard.errors import ConfigurationError
 from deployguard.model import LATEST
+from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    function: str = option("", "name or ARN of the function, alone or with :qualifier", *RUNNING)
+    function: str = option(
+        "", "name or ARN of the function, alone or with :qualifier", *RUNNING, "routes"
+    )
     alias: str = option(
         "live",
         "the alias that callers use; `check` creates it when it is absent",
@@ -58,6 +61,7 @@ class Settings(BaseSettings):
         "the shipped image, by tag or digest (default: what $LATEST runs)",
         "check",
         "verify",
+        "routes",
         metavar="URI",
     )
     stamp: str | None = option(
@@ -66,6 +70,7 @@ class Settings(BaseSettings):
         "check",
         "verify",
         "refresh",
+        "routes",
         metavar="FILE",
     )
     also: Annotated[tuple[str, ...], NoDecode] = option(
@@ -126,6 +131,7 @@ class Settings(BaseSettings):
         300.0,
         "seconds for the whole run",
         *RUNNING,
+        "routes",
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -170,9 +176,24 @@ class Settings(BaseSettings):
         False, "print the plan and change nothing", "check", "refresh", "rollback", "prune"
     )
     report_dir: str = option(
-        "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
+        "deployguard-report",
+        "folder for the report",
+        *RUNNING,
+        "routes",
+        min_length=1,
+        metavar="DIR",
     )
     format: Literal["text", "json"] = option("text", "what to print on stdout", *RUNNING, "report")
+
+    sources: Annotated[tuple[str, ...], NoDecode] = option(
+        (),
+        f"where to look for callers (repeatable; default: everywhere): {', '.join(SOURCES)}",
+        "routes",
+        metavar="SOURCE",
+    )
+    routes_format: Literal["text", "json", "mermaid"] = option(
+        "text", "what to print on stdout", "routes", flag="--format"
+    )
 
     build_id: str | None = option(
         None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
@@ -191,11 +212,14 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", mode="before")
+    @field_validator("also", "sources", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        """Accept a comma- or space-separated list from the environment."""
-        return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+        """Accept a comma- or space-separated list, from the environment or as one option."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
+            return value
+        return tuple(part for text in texts for part in re.split(r"[,\s]+", text.strip()))
 
     @field_validator("alias")
     @classmethod
@@ -223,6 +247,14 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{qualifier!r} is no qualifier: expected $LATEST, an alias, a number"
                 )
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _are_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for source in value:
+            if source not in SOURCES:
+                raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
         return value
 
     @classmethod

@@ -102,7 +102,7 @@ TABLE = {
     Trouble.DENIED: Row(
         "the role may not do that",
         "add the statement that the message gives to the role's policy",
-        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
+        ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"),
     ),
     Trouble.MISSING: Row(
         "it was never created, or was deleted",
@@ -110,10 +110,15 @@ TABLE = {
         (
             "AWS.SimpleQueueService.NonExistentQueue",
             "ImageNotFoundException",
+            "NoSuchBucket",
+            "NotFound",
+            "NotFoundException",
             "ProvisionedConcurrencyConfigNotFoundException",
             "QueueDoesNotExist",
             "RepositoryNotFoundException",
             "ResourceNotFoundException",
+            "StateMachineDoesNotExist",
+            "TargetGroupNotFound",
         ),
     ),
     Trouble.CREDENTIALS: Row(
@@ -165,6 +170,35 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "Invoke": "lambda:InvokeFunction",
+    **dict.fromkeys(
+        (
+            "GetApis",
+            "GetAuthorizers",
+            "GetExport",
+            "GetIntegrations",
+            "GetResources",
+            "GetRestApis",
+            "GetStages",
+        ),
+        "apigateway:GET",
+    ),
+    "DescribeStateMachine": "states:DescribeStateMachine",
+    "DescribeStateMachineAlias": "states:DescribeStateMachineAlias",
+    "DescribeTargetGroups": "elasticloadbalancing:DescribeTargetGroups",
+    "DescribeTargetHealth": "elasticloadbalancing:DescribeTargetHealth",
+    "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "GetSchedule": "scheduler:GetSchedule",
+    "ListEventBuses": "events:ListEventBuses",
+    "ListMetrics": "cloudwatch:ListMetrics",
+    "ListPipes": "pipes:ListPipes",
+    "ListRules": "events:ListRules",
+    "ListSchedules": "scheduler:ListSchedules",
+    "ListStateMachineAliases": "states:ListStateMachineAliases",
+    "ListStateMachineVersions": "states:ListStateMachineVersions",
+    "ListStateMachines": "states:ListStateMachines",
+    "ListSubscriptions": "sns:ListSubscriptions",
+    "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
+    "ListTargetsByRule": "events:ListTargetsByRule",
 }
 UNAUTHORIZED = re.compile(
     r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>\S+))?"

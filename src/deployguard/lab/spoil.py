@@ -169,7 +169,8 @@ def _missing(call: Call) -> str:
 
 def _denial(call: Call) -> str:
     prefix = PREFIXES.get(call.service, call.service)
-    action = f"{prefix}:{ACTIONS.get(call.operation, call.operation)}"
+    named = call.method if call.service == "apigateway" else call.operation
+    action = f"{prefix}:{ACTIONS.get(named, named)}"
     return (
         f"User: {USER} is not authorized to perform: {action} on resource: {call.arn} "
         f"because no identity-based policy allows the {action} action"

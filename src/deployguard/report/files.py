@@ -43,12 +43,17 @@ def dump(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write a report atomically and return its path.
+def name_of(command: str) -> str:
+    """Return the name of a command's report.
 
-    A command that judges nothing writes beside the report that the verdict before it is in.
+    One that judges no containers writes beside the report that the verdict before it is in.
     """
-    name = f"{document['command']}.json" if document["command"] in REPAIRS else NAME
+    return f"{command}.json" if command in (*REPAIRS, "routes") else NAME
+
+
+def write(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write a report atomically and return its path."""
+    name = name_of(document["command"])
     path = folder / name
     prepare(folder, name=name)  # again: it may have gone, or become a link, since the run began
     try:
