@@ -9,6 +9,7 @@ python docs/generate.py --tests    run the tests as well, and show how they ende
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -130,7 +131,8 @@ def demo() -> str:
 
 def tests() -> str:
     """Return how the tests ended."""
-    closing = _output("pytest", "-n", "auto", "--dist", "loadfile").splitlines()[-1]
+    workers = str(2 * (os.cpu_count() or 1))
+    closing = _output("pytest", "-n", workers, "--dist", "loadfile").splitlines()[-1]
     return f"```console\n$ make test\n{closing}\n```\n"
 
 
