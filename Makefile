@@ -7,12 +7,16 @@ INSIDE := $(BIN)/python
 GITLAB_CI_LOCAL := 4.61.1
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json)
 ARGS ?=
+# Most tests wait most of their time, as their runs do between two bursts of probes.
+WORKERS ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+RUNS ?= 1000
+SEED ?=
 
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs tools lock clean
+.PHONY: help demo test lint bench matrix soak docs tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +25,7 @@ demo: $(VENV)/lab.stamp ## replay an incident in the local cloud and watch the g
 	$(INSIDE) -m deployguard lab demo
 
 test: $(VENV)/dev.stamp ## run all tests; ARGS="..." goes to pytest
-	$(INSIDE) -m pytest -n auto --dist loadfile $(ARGS)
+	$(INSIDE) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(INSIDE) -m ruff check .
@@ -38,6 +42,12 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 
 bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(INSIDE) "$$script"; done
+
+matrix: $(VENV)/dev.stamp ## break every call off in every way, and write docs/safety-matrix.md
+	$(INSIDE) -m tests.proof
+
+soak: $(VENV)/dev.stamp ## kill RUNS runs at random moments; SEED=... RUNS=1 repeats one
+	$(INSIDE) -m tests.proof soak $(RUNS) $(SEED)
 
 docs: $(VENV)/dev.stamp ## write the generated parts of the documentation anew
 	$(INSIDE) docs/generate.py

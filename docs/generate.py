@@ -9,6 +9,7 @@ python docs/generate.py --tests    run the tests as well, and show how they ende
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -37,7 +38,17 @@ SCOPE = permissions.Scope(
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
-COMMANDS = ("check", "verify", "rollback", "recover", "prune", "doctor", "stamp", "report")
+COMMANDS = (
+    "check",
+    "verify",
+    "rollback",
+    "recover",
+    "prune",
+    "doctor",
+    "routes",
+    "stamp",
+    "report",
+)
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {
@@ -87,7 +98,8 @@ FAULTS = {
     "code": "the error code of the answer",
     "message": "the error message of the answer",
     "seconds": "how long a `delay` is",
-    "pid": "the process that a `kill` ends with SIGKILL",
+    "pid": "the process that a `kill` is sent to",
+    "signal": "the number of the signal of a `kill`; only after SIGKILL is the call itself lost",
 }
 
 
@@ -137,7 +149,8 @@ def demo() -> str:
 
 def tests() -> str:
     """Return how the tests ended."""
-    closing = _output("pytest", "-n", "auto", "--dist", "loadfile").splitlines()[-1]
+    workers = str(2 * (os.cpu_count() or 1))
+    closing = _output("pytest", "-n", workers, "--dist", "loadfile").splitlines()[-1]
     return f"```console\n$ make test\n{closing}\n```\n"
 
 

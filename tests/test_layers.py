@@ -28,6 +28,13 @@ PURE = {
     "permissions",
     "plan",
     "prune",
+    "routes/definitions",
+    "routes/names",
+    "routes/nouns",
+    "routes/policies",
+    "routes/render",
+    "routes/resolve",
+    "routes/stages",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

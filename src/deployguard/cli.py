@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from deployguard.config import Settings, Target
+    from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
 
 BROKEN_PIPE = 141
@@ -200,17 +201,23 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     folder = Path(settings.report_dir)
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
-    path = files.write(report, folder)
     shown = text.render(report)
     _print(files.dump(report) if settings.format == "json" else shown)
+    path, exit_code = "", record.exit_code
+    try:
+        path = str(files.write(report, folder))
+    except ConfigurationError as error:
+        _talk(f"error: {error}")
+        exit_code = exit_code or error.exit_code
+    outputs = document.outputs(report) | {"exit-code": str(exit_code), "report-path": path}
     if record.command not in REPAIRS:
-        _hand_over({**document.outputs(report), "report-path": str(path)}, folder)
+        _hand_over(outputs, folder)
     with _warned():
         ci.summary(os.environ, ci.fenced(shown))
     level = "error" if record.exit_code else "warning"
     for line in ci.annotate(os.environ, document.findings(report), level=level):
         _talk_to_ci(line)
-    return record.exit_code
+    return exit_code
 
 
 def _hand_over(outputs: Mapping[str, str], folder: Path) -> None:
@@ -279,6 +286,49 @@ def _stamp(parsed: argparse.Namespace) -> int:
     stamp.write(made, Path(settings.output))
     _print(stamp.render(made, settings.stamp_format) + "\n")
     return 0
+
+
+def _routes(parsed: argparse.Namespace) -> int:
+    """Show where traffic goes; the document is written even where nothing could be shown."""
+    from deployguard import config, pins
+    from deployguard.aws.session import Session
+    from deployguard.report import files
+    from deployguard.routes import audit, document
+    from deployguard.run import Record, Run
+
+    settings = _load(parsed)
+    target = config.target(settings.function)
+    folder = Path(settings.report_dir)
+    files.prepare(folder, name=files.name_of("routes"))
+    session = Session(region=target.region)
+    run = Run(session, Record("routes"), timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals(run):
+            pins.refuse_elsewhere(session, settings, target)
+            found = audit.audit(run, settings, target)
+    except (DeployguardError, Interrupted) as error:
+        files.write(document.build(run, error), folder)
+        if isinstance(error, DeployguardError):
+            raise
+        _talk(f"error: {error.happened}")
+        return error.exit_code
+    written = document.build(run, found)
+    files.write(written, folder)
+    _print(_shown(found, written, form=settings.routes_format))
+    return found.exit_code
+
+
+def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
+    from deployguard.report import files
+    from deployguard.routes import render
+
+    match form:
+        case "json":
+            return files.dump(written)
+        case "mermaid":
+            return render.mermaid(found)
+        case _:
+            return render.text(found)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -352,6 +402,7 @@ COMMANDS = {
     "rollback": Command("Move the alias back to what was live before", _run),
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
+    "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

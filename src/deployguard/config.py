@@ -19,13 +19,14 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from deployguard import lease
 from deployguard.errors import ConfigurationError
 from deployguard.model import LATEST
+from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
-ASKING = (*RUNNING, "doctor")  # the commands that speak to AWS about a function
+ASKING = (*RUNNING, "doctor", "routes")  # the commands that speak to AWS about a function
 
 
 def option(
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
         "check",
         "verify",
         "doctor",
+        "routes",
         metavar="URI",
     )
     stamp: str | None = option(
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
         "check",
         "verify",
         "refresh",
+        "routes",
         metavar="FILE",
     )
     also: Annotated[tuple[str, ...], NoDecode] = option(
@@ -174,9 +177,16 @@ class Settings(BaseSettings):
         False, "print the plan and change nothing", "check", "refresh", "rollback", "prune"
     )
     report_dir: str = option(
-        "deployguard-report", "folder for the report", *RUNNING, min_length=1, metavar="DIR"
+        "deployguard-report",
+        "folder for the report",
+        *RUNNING,
+        "routes",
+        min_length=1,
+        metavar="DIR",
     )
-    format: Literal["text", "json"] = option("text", "what to print on stdout", *ASKING, "report")
+    format: Literal["text", "json"] = option(
+        "text", "what to print on stdout", *RUNNING, "doctor", "report"
+    )
     canary: bool = option(True, "send one canary to the alias", "doctor")
     expect_account: str | None = option(
         None,
@@ -192,6 +202,16 @@ class Settings(BaseSettings):
         "expected, no other is taken",
         *ASKING,
         metavar="URL",
+    )
+
+    sources: Annotated[tuple[str, ...], NoDecode] = option(
+        (),
+        f"where to look for callers (repeatable; default: everywhere): {', '.join(SOURCES)}",
+        "routes",
+        metavar="SOURCE",
+    )
+    routes_format: Literal["text", "json", "mermaid"] = option(
+        "text", "what to print on stdout", "routes", flag="--format"
     )
 
     build_id: str | None = option(
@@ -211,11 +231,14 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", mode="before")
+    @field_validator("also", "sources", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        """Accept a comma- or space-separated list from the environment."""
-        return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+        """Accept a comma- or space-separated list, from the environment or as one option."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
+            return value
+        return tuple(part for text in texts for part in re.split(r"[,\s]+", text.strip()))
 
     @field_validator("alias")
     @classmethod
@@ -243,6 +266,14 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{qualifier!r} is no qualifier: expected $LATEST, an alias, a number"
                 )
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _are_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for source in value:
+            if source not in SOURCES:
+                raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
         return value
 
     @classmethod

@@ -51,6 +51,8 @@ class Scope:
     def resources(self, on: Iterable[On]) -> tuple[str, ...]:
         """Return the ARNs that something is allowed on, or a star."""
         found = dict.fromkeys(arn for each in on for arn in self._of(each))
+        if "*" in found:
+            return ("*",)
         every = f"{self.function}:*"
         if every in found:
             found = {arn: None for arn in found if not arn.startswith(every[:-1])} | {every: None}
@@ -73,11 +75,13 @@ class Scope:
 
 
 CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
-ROLLBACK, RECOVER, PRUNE, DOCTOR = "rollback", "recover", "prune", "doctor"
-COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR)
+ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
+DOCTOR, ROUTES = "doctor", "routes"
+COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
 LOCKING = (CHECK, REFRESH, ROLLBACK, RECOVER, PRUNE)
+UNSHOWN = "the callers that it shows are listed as unknown"
 
 
 def _rows(
@@ -90,7 +94,12 @@ NEEDS = (
     *_rows(Role.OBSERVER, On.FUNCTION, COMMANDS, "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
-    *_rows(Role.OBSERVER, On.FUNCTION, (CHECK, REFRESH, PRUNE), "lambda:ListVersionsByFunction"),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (CHECK, REFRESH, PRUNE, ROUTES),
+        "lambda:ListVersionsByFunction",
+    ),
     *_rows(
         Role.OBSERVER,
         On.FUNCTION,
@@ -101,7 +110,7 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.REPOSITORY,
-        (*JUDGING, DOCTOR),
+        (*JUDGING, DOCTOR, ROUTES),
         "ecr:BatchGetImage",
         "ecr:GetDownloadUrlForLayer",
         without="the link from stamp to digest is the pipeline's word: pass --stamp",
@@ -219,6 +228,51 @@ NEEDS = (
         (PRUNE,),
         "cloudwatch:GetMetricStatistics",
         without="no version is kept for having been invoked of late",
+    ),
+    *_rows(Role.OBSERVER, On.FUNCTION, (ROUTES,), "lambda:ListAliases"),
+    *_rows(
+        Role.OBSERVER,
+        On.VERSIONS,
+        (ROUTES,),
+        "lambda:GetFunction",
+        without="older builds are not named",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (ROUTES,),
+        "lambda:GetPolicy",
+        "lambda:ListFunctionUrlConfigs",
+        without=UNSHOWN,
+    ),
+    *_rows(Role.OBSERVER, On.VERSIONS, (ROUTES,), "lambda:GetPolicy", without=UNSHOWN),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (ROUTES,),
+        "apigateway:GET",
+        "cloudwatch:GetMetricStatistics",
+        "cloudwatch:ListMetrics",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "events:ListEventBuses",
+        "events:ListRules",
+        "events:ListTargetsByRule",
+        "lambda:ListEventSourceMappings",
+        "lambda:ListFunctionEventInvokeConfigs",
+        "lambda:ListFunctions",
+        "pipes:ListPipes",
+        "s3:GetBucketNotification",
+        "scheduler:GetSchedule",
+        "scheduler:ListSchedules",
+        "sns:ListSubscriptions",
+        "sns:ListSubscriptionsByTopic",
+        "states:DescribeStateMachine",
+        "states:DescribeStateMachineAlias",
+        "states:ListStateMachineAliases",
+        "states:ListStateMachineVersions",
+        "states:ListStateMachines",
+        without=UNSHOWN,
     ),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )

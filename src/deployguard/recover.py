@@ -6,15 +6,17 @@ since, and stays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from deployguard import remedy, shift
 from deployguard.errors import Superseded
-from deployguard.lease import Lease, What
+from deployguard.lease import Intent, Lease, What
 from deployguard.run import Run
 
 
 def undo(run: Run, function: str, left: Lease) -> None:
     """Leave behind what every intent wants; raise Attention where a person has to."""
-    undoing = {
+    undoing: dict[What, Callable[[Run, str, Intent], bool]] = {
         What.ALIAS: shift.restore,
         What.CONCURRENCY: remedy.restore_reserved,
         What.VARIABLE: remedy.restore_variable,

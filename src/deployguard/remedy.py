@@ -111,23 +111,27 @@ def drained(run: Run, function: str) -> Iterator[None]:
         )
     intent = Intent(What.CONCURRENCY, before, ("0",))
     run.note(intent)
+    is_known = False
     try:
         _write_reserved(run, function, before, "0")
+        is_known = True
         yield
     finally:
-        run.finish(lambda: _restore_drained(run, function, intent))
+        run.finish(lambda: _restore_drained(run, function, intent, is_known=is_known))
 
 
-def _restore_drained(run: Run, function: str, intent: Intent) -> None:
+def _restore_drained(run: Run, function: str, intent: Intent, *, is_known: bool) -> None:
     try:
-        restore_reserved(run, function, intent)
+        restore_reserved(run, function, intent, is_known=is_known)
     except Superseded as theirs:
         run.say(f"{theirs.happened}; left alone")
     run.settle(intent)
 
 
-def restore_reserved(run: Run, function: str, intent: Intent) -> bool:
+def restore_reserved(run: Run, function: str, intent: Intent, *, is_known: bool = False) -> bool:
     """Leave reserved concurrency at what an intent wants; return whether that took a change.
+
+    Where it `is_known` that our own change took effect, a read that shows none is an old one.
 
     Raises: Superseded where somebody else set it; Attention where AWS kept refusing, as it does
     once another function has reserved what this one had.
@@ -136,9 +140,9 @@ def restore_reserved(run: Run, function: str, intent: Intent) -> bool:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             current = _text(functions.reserved(run.session, function))
-            if current == intent.wanted:
+            if current == intent.wanted and (is_tried or not is_known):
                 break
-            if not intent.is_ours(current):
+            if current != intent.wanted and not intent.is_ours(current):
                 raise _set_by_somebody(f"the reserved concurrency of {function}", current)
             is_tried = True
             _write_reserved(run, function, current, intent.wanted)

@@ -109,7 +109,7 @@ class Run:
         self._lines: Connections | None = None
         self.began = time.monotonic()
         self.timeout_s = timeout_s
-        session.deadline = self.began + timeout_s
+        session.hurry(timeout_s + OVERTIME_S)
         self._signal: int | None = None
         self._signalled_at = 0.0
 

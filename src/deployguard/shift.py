@@ -33,16 +33,15 @@ class Move:
     def to(self, version: str) -> None:
         """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
         before = self.intent
-        self.intent = replace(before, after=tuple(dict.fromkeys((*before.after, version))))
-        self.run.note(self.intent)
+        intent = replace(before, after=tuple(dict.fromkeys((*before.after, version))))
+        self.run.note(intent)
+        self.intent = intent  # only now: what was not written down is not done either
         wanted = Alias(before.name, "", version, {}, "")
         try:
             self.current = _to(self.run, self.function, wanted, before=self.current)
         except (AwsFailure, Superseded) as failure:
             if not (isinstance(failure, AwsFailure) and failure.maybe_applied):
                 self.intent = before  # whoever has the alias at this version, it is not this run
-                if not self.has_moved:
-                    self.run.settle(before)
             raise
         self.run.record.after = version
 
@@ -58,7 +57,8 @@ class Move:
     def put_back(self) -> None:
         """Give the alias back what it served, unless somebody else moved it since."""
         try:
-            restore(self.run, self.function, self.intent)
+            is_known = self.intent.is_ours(lease.alias_text(self.current))
+            restore(self.run, self.function, self.intent, known=self.current if is_known else None)
         except Superseded:
             self.run.settle(self.intent)
             raise
@@ -89,14 +89,16 @@ def moved(
             move.to(version)
         yield move
     finally:
-        if move.has_moved and move.kept:
-            run.settle(move.intent, kept=True)
-        elif move.has_moved:
+        if move.has_moved and not move.kept:
             run.finish(move.put_back)
+        else:
+            run.settle(move.intent, kept=move.has_moved)
 
 
-def restore(run: Run, function: str, intent: Intent) -> bool:
+def restore(run: Run, function: str, intent: Intent, *, known: Alias | None = None) -> bool:
     """Leave an alias at what an intent wants; return whether that took a change.
+
+    `known` is the alias as AWS answered our own move: a read may be older than that.
 
     Raises: Superseded where it holds what neither this run nor a dead one's intent put there;
     Attention where AWS kept refusing.
@@ -105,7 +107,9 @@ def restore(run: Run, function: str, intent: Intent) -> bool:
     is_tried = False
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            current = functions.alias(run.session, function, intent.name)
+            trusts = known if wanted is not None and attempt == 1 else None  # by its revision
+            found = trusts or functions.alias(run.session, function, intent.name)
+            current = found or (None if is_tried else known)
             if not _is_same(current, wanted):
                 if not intent.is_ours(lease.alias_text(current)):
                     raise _superseded(intent.name, current)

@@ -209,6 +209,14 @@ def test_a_rollback_that_was_killed_is_finished(moving: Team) -> None:
     assert moving.alias() == "1"
 
 
+def test_a_rollback_that_cannot_be_written_down_moves_nothing(moving: Team) -> None:
+    assert moving.check().exit_code == 0
+    moving.lab.fault(operation="UpdateAlias", alias="deployguard", times=None, kind="deny")
+    finished = moving.run("rollback", moving.name)
+    assert finished.exit_code == 3, finished.out
+    assert moving.alias() == "2"
+
+
 def test_what_recover_cannot_put_back_needs_a_person_and_stays_written_down(moving: Team) -> None:
     killed(moving, operation="UpdateAlias", nth=2)
     later(moving)
@@ -238,6 +246,17 @@ def test_a_lease_that_was_taken_meanwhile_ends_the_run_without_another_write(mov
     assert process.returncode == 12, out + err
     assert moving.alias() == "1"
     assert moving.lease() == HELD.format(until=FAR_AWAY)
+
+
+def test_a_lease_is_renewed_while_its_run_is_alive(moving: Team) -> None:
+    moving.lab.fault(operation="PublishVersion", kind="hold")
+    process = moving.start("check", moving.name, "--grace", "0")
+    eventually(lambda: moving.lease() is not None)
+    first = moving.lease()
+    eventually(lambda: moving.lease() != first, within_s=40)
+    moving.lab.release()
+    assert finish(process) == 0
+    assert moving.lease() is None
 
 
 def test_two_runs_at_once_do_not_mix(moving: Team) -> None:

@@ -221,7 +221,7 @@ PINS: list[tuple[dict[str, Any], str]] = [
     [
         *(("check", pins, told) for pins, told in PINS),
         *((each, *PINS[0]) for each in ("verify", "refresh", "rollback", "recover", "prune")),
-        ("doctor", *PINS[0]),
+        *((each, *PINS[0]) for each in ("doctor", "routes")),
     ],
 )
 def test_every_command_refuses_a_place_that_is_not_pinned(

@@ -275,3 +275,11 @@ def test_a_dry_run_says_what_would_be_done(live: Team, remedy: str) -> None:
     assert finished.exit_code == 0, finished.err
     assert finished.out.startswith("1. probe the containers behind live")
     assert live.lab.writes() == before
+
+
+def test_a_read_that_misses_the_drain_does_not_leave_the_function_off(live: Team) -> None:
+    live.functions.put_function_concurrency(FunctionName=live.name, ReservedConcurrentExecutions=50)
+    live.lab.fault(operation="GetFunctionConcurrency", nth=3, times=None, kind="stale")
+    refresh(live, "--remedy", "drain", "--drain-for", "1")
+    live.lab.clear_faults()
+    assert reserved(live) == 50

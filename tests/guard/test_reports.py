@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import resources
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.guard.world import Team
 
 SCHEMA = json.loads(resources.files("deployguard.report").joinpath("schema.json").read_text())
+FULL_AT = 4096  # bytes
 FORGING = b"""
 import json, helper
 
@@ -121,3 +123,15 @@ def test_github_gets_outputs_annotation_and_summary(stale: Team) -> None:
     assert {"STALE", "10", "b2"} <= set(written)
     assert "DG201" in summary.read_text()
     assert "::error title=DG201" in finished.err
+
+
+def test_what_a_full_disk_cannot_hold_is_told_all_the_same(team: Team) -> None:
+    team.ship("b1")
+    few = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({FULL_AT}, {FULL_AT}))"
+    (team.folder / "sitecustomize.py").write_text(few)
+    path = os.pathsep.join(filter(None, (str(team.folder), os.environ.get("PYTHONPATH"))))
+    finished = team.check(PYTHONPATH=path)
+    assert finished.exit_code == 2, finished.err
+    assert "FRESH" in finished.out
+    assert "report.json could not be written: File too large" in finished.err
+    assert list((team.folder / "deployguard-report").iterdir()) == []

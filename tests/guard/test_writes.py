@@ -132,3 +132,22 @@ def test_no_invocation_is_ever_sent_twice(moving: Team) -> None:
     assert finished.exit_code == 0, finished.out
     sent = sum(each["probes"] for each in finished.function["rounds"])
     assert moving.lab.calls()["lambda.Invoke"] - before == sent
+
+
+def test_a_read_that_misses_the_move_does_not_leave_the_old_build_live(failing: Team) -> None:
+    failing.lab.fault(operation="GetAlias", alias="live", nth=4, times=None, kind="stale")
+    finished = failing.check("--also", "$LATEST")
+    assert finished.exit_code == 10, finished.out
+    failing.lab.clear_faults()
+    assert failing.alias() == "1"
+
+
+def test_a_read_that_misses_the_new_alias_does_not_leave_it_behind(team: Team) -> None:
+    team.ship("b1")
+    team.warm(1)
+    team.lab.set(linger=[{"function": team.name, "count": None, "seconds": None}])
+    team.ship("b2")
+    team.lab.fault(operation="GetAlias", alias="live", nth=2, times=None, kind="stale")
+    assert team.check("--also", "$LATEST").exit_code != 0
+    team.lab.clear_faults()
+    assert team.alias() is None

@@ -391,6 +391,25 @@ def test_a_client_is_killed_at_the_chosen_moment(
     assert echo.calls()["lambda.PutFunctionConcurrency"] == 1
 
 
+def test_a_signal_other_than_kill_loses_no_call(echo: Client) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(15, lambda *_: None)\n{CHILD}"],
+        env=os.environ | echo.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        echo.fault(operation="*", kind="kill", signal=int(signal.SIGTERM), pid=child.pid)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "answered\n"
+        child.stdin.write("\n")
+    assert reserved(echo) == 7
+
+
 def test_a_connection_can_be_lost_after_the_reply(lab: Client) -> None:
     lab.fault(operation="GetAccountSettings", kind="lose", phase="reply", nth=2)
     host, port = lab.endpoint.removeprefix("http://").split(":")

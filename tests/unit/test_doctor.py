@@ -285,13 +285,19 @@ def test_named_qualifiers_narrow_what_may_be_invoked() -> None:
     assert granted("check", scope=named)["lambda:InvokeFunction"] == [f"{ARN}:*"]
 
 
+def test_what_is_needed_on_everything_names_nothing_else() -> None:
+    action = "lambda:ListFunctionEventInvokeConfigs"
+    assert granted("refresh")[action] == [ARN]
+    assert granted("refresh", "routes")[action] == ["*"]
+
+
 def test_the_function_itself_may_not_be_deleted() -> None:
     assert granted("prune")["lambda:DeleteFunction"] == [f"{ARN}:*"]
 
 
 def test_what_only_looks_gets_no_action_that_changes_anything() -> None:
     writes = ("Create", "Delete", "Publish", "Put", "Update")
-    for command in ("verify", "doctor"):
+    for command in ("verify", "doctor", "routes"):
         verbs = [action.split(":")[1] for action in granted(command)]
         assert [verb for verb in verbs if verb.startswith(writes)] == []
 

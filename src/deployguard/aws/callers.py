@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from deployguard.aws import functions, metrics
+from deployguard.aws import functions, metrics, policies
 from deployguard.aws.session import Session
 from deployguard.errors import AccessDenied, NotFound
-from deployguard.hazards import DAYS, Callers, Grant, Source, Unread
+from deployguard.hazards import DAYS, Callers, Source, Unread
 from deployguard.model import LATEST, Function
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def of(session: Session, function: Function) -> Callers:
         dead_letters = begin("the dead-letter queues of the versions", _dead_letters)
         aliases = begin("the aliases", _aliases)
         serves, queues = dict(aliases.result()), dict(dead_letters.result())
-        grants = begin("the resource policies", _grants, [*serves, *queues])
+        grants = begin("the resource policies", policies.grants, [*serves, *queues])
         received = begin(
             "the number of asynchronous events", partial(metrics.events, days=DAYS), list(serves)
         )
@@ -107,14 +107,8 @@ def _dead_letters(session: Session, name: str) -> Iterator[tuple[str, str]]:
 
 def _aliases(session: Session, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each alias with the versions that it serves."""
-    for alias in session.read_all(
-        f"list the aliases of {name}",
-        session.functions.list_aliases,
-        "Aliases",
-        FunctionName=name,
-    ):
-        weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-        yield alias["Name"], (alias["FunctionVersion"], *weights)
+    for alias in functions.aliases(session, name):
+        yield alias.name, (alias.version, *alias.weights)
 
 
 def _sources(session: Session, name: str, arn: str) -> Iterator[Source]:
@@ -158,58 +152,6 @@ def _receives(session: Session, queue: str) -> int | None:
         return None
     policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
     return int(policy["maxReceiveCount"]) if "maxReceiveCount" in policy else None
-
-
-def _grants(session: Session, name: str, qualifiers: Iterable[str]) -> Iterator[Grant]:
-    """Yield who may call each qualifier; AWS keeps a policy for each, and none for `$LATEST`.
-
-    One after another: AWS allows 15 such calls in a second.
-    """
-    for qualifier in ("", *(each for each in qualifiers if each != LATEST)):
-        for statement in _statements(session, name, qualifier):
-            if statement.get("Effect") == "Allow":
-                yield from _callers(statement, qualifier=qualifier or LATEST)
-
-
-def _statements(session: Session, name: str, qualifier: str) -> list[dict[str, Any]]:
-    extra: dict[str, Any] = {"Qualifier": qualifier} if qualifier else {}
-    try:
-        answer = session.read(
-            f"read the resource policy of {name}:{qualifier or LATEST}",
-            session.functions.get_policy,
-            FunctionName=name,
-            **extra,
-        )
-    except NotFound:  # of the policy
-        return []
-    statements: list[dict[str, Any]] = json.loads(answer["Policy"])["Statement"]
-    return statements
-
-
-def _callers(statement: Mapping[str, Any], *, qualifier: str) -> Iterator[Grant]:
-    principal = statement.get("Principal", "*")
-    by_kind = principal if isinstance(principal, dict) else {"AWS": principal}
-    conditions = {
-        key.lower(): value
-        for keys in statement.get("Condition", {}).values()
-        for key, value in keys.items()
-    }
-    by_url = "true" in _many(conditions.get("lambda:invokedviafunctionurl", ()))
-    by_url |= set(_many(statement.get("Action", ()))) == {"lambda:InvokeFunctionUrl"}
-    for kind, principals in by_kind.items():
-        for one in _many(principals):
-            yield Grant(
-                principal=one,
-                qualifier=qualifier,
-                source=" or ".join(_many(conditions.get("aws:sourcearn", ()))),
-                is_service=kind == "Service",
-                by_url=by_url,
-            )
-
-
-def _many(value: Any) -> list[str]:
-    """Return the texts of a policy's member, which may hold one or a list."""
-    return [value] if isinstance(value, str) else list(value)
 
 
 def _on_failure(config: Mapping[str, Any]) -> str:

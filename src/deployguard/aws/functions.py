@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -169,15 +169,25 @@ def delete_alias(session: Session, name: str, alias_name: str) -> None:
 
 def versions(session: Session, name: str) -> dict[str, float]:
     """List all published versions, newest first, with when they were published, in Unix seconds."""
-    listed = session.read_all(
+    listed = _versions(session, name)
+    found = {version["Version"]: _unix(version.get("LastModified", "")) for version in listed}
+    numbers = sorted((n for n in found if n.isdigit()), key=int, reverse=True)
+    return {number: found[number] for number in numbers}
+
+
+def digests(session: Session, name: str) -> dict[str, str]:
+    """List all versions, `$LATEST` too, each with its digest."""
+    listed = _versions(session, name)
+    return {version["Version"]: f"sha256:{version['CodeSha256'].lower()}" for version in listed}
+
+
+def _versions(session: Session, name: str) -> Iterator[Any]:
+    return session.read_all(
         f"list the versions of {name}",
         session.functions.list_versions_by_function,
         "Versions",
         FunctionName=name,
     )
-    found = {version["Version"]: _unix(version.get("LastModified", "")) for version in listed}
-    numbers = sorted((n for n in found if n.isdigit()), key=int, reverse=True)
-    return {number: found[number] for number in numbers}
 
 
 def provisioned(session: Session, name: str, qualifier: str) -> Provisioned | None:

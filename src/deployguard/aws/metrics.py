@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure
 from deployguard.model import LATEST
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import (
+        DatapointTypeDef,
+        GetMetricStatisticsOutputTypeDef,
+    )
 
 Statistic = Literal["Maximum", "Sum"]
 WINDOW = timedelta(minutes=10)
@@ -79,7 +85,7 @@ def _points(
         Period=DAY_S if window > timedelta(days=1) else 60,
         Statistics=[statistic],
     )
-    return [point[statistic] for point in answer["Datapoints"]]
+    return [point[statistic] for point in _datapoints(answer)]
 
 
 def invocations(session: Session, name: str, version: str, *, since: float, until: float) -> int:
@@ -100,4 +106,15 @@ def invocations(session: Session, name: str, version: str, *, since: float, unti
         Period=3600,
         Statistics=["Sum"],
     )
-    return int(sum(point["Sum"] for point in answer["Datapoints"]))
+    return int(sum(point["Sum"] for point in _datapoints(answer)))
+
+
+def _datapoints(answer: GetMetricStatisticsOutputTypeDef) -> list[DatapointTypeDef]:
+    """Return the points of an answer; one that has none, not even an empty list, is no answer."""
+    if "Datapoints" not in answer:
+        raise AwsFailure(
+            "could not read a metric: the answer has no Datapoints",
+            cause="something between this run and CloudWatch altered it",
+            fix="run again",
+        )
+    return answer["Datapoints"]

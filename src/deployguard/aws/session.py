@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import botocore.session
@@ -30,6 +30,12 @@ ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
 JSON = ("json", "rest-json")
+TOKENS = {  # what names the next page, and the parameter that asks for it
+    "NextMarker": "Marker",
+    "NextToken": "NextToken",
+    "nextToken": "nextToken",
+    "position": "position",
+}
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -49,6 +55,7 @@ class Session:
         self.deadline = math.inf  # the monotonic moment after which nothing is repeated
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
+        self.before_each: Callable[[str, str], None] | None = None  # told service and endpoint
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
@@ -65,13 +72,20 @@ class Session:
     def read_all(
         self, doing: str, call: Callable[..., Any], member: str, **named: Any
     ) -> Iterator[Any]:
-        """Yield what all pages of one of Lambda's lists hold."""
+        """Yield what all pages of a list hold; each has to hold it, be it empty."""
+        asked: set[str] = set()
         while True:
             page = self.read(doing, call, **named)
+            if member not in page:
+                raise _unusable(doing, f"the answer holds no {member}")
             yield from page[member]
-            if not page.get("NextMarker"):
+            token = next((each for each in TOKENS if page.get(each)), None)
+            if token is None:
                 return
-            named["Marker"] = page["NextMarker"]
+            if page[token] in asked:
+                raise _unusable(doing, "its pages go round in a circle")
+            asked.add(page[token])
+            named[TOKENS[token]] = page[token]
 
     def write(
         self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs
@@ -187,6 +201,10 @@ class Session:
                 return f"arn:{self.partition}:{pattern.format(self.region)}{named[member]}"
         return ""
 
+    def _announce(self, client: Any, **_: Any) -> None:
+        if self.before_each is not None:
+            self.before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
+
     def _client(self, service: str) -> Any:
         with self._making:
             if service not in self._clients:
@@ -210,7 +228,16 @@ class Session:
                     f"could not create a client for {service}: {error}",
                     fix="check AWS_ENDPOINT_URL and the AWS configuration file",
                 ) from error
+        client.meta.events.register("before-call", partial(self._announce, client))
         client.meta.events.register("after-call.lambda", self._read_clock)
         if client.meta.service_model.protocol in JSON:
             client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
+
+
+def _unusable(doing: str, why: str) -> AwsFailure:
+    return AwsFailure(
+        f"could not {doing}: {why}",
+        cause="the answer was cut short, or is not AWS's",
+        fix="check the proxy and AWS_ENDPOINT_URL, and run again",
+    )

@@ -10,6 +10,7 @@ from deployguard.aws.session import Session
 from deployguard.errors import AccessDenied, AwsFailure, Trouble
 
 NOTHING = f"sha256:{'0' * 64}"  # a digest that no image and no layer has
+NOBODY = "deployguard-asks-for-what-nobody-has"
 ALLOWED = (Trouble.MISSING, Trouble.CONFLICT, Trouble.PRECONDITION, Trouble.PERMANENT)
 Trial = Callable[[Session, str], Any]  # given a resource's ARN
 
@@ -32,7 +33,7 @@ def _of_function(operation: str, **named: Any) -> Trial:
     def call(session: Session, resource: str) -> Any:
         parts = resource.split(":")
         extra = {"Qualifier": parts[7]} if len(parts) > 7 else {}
-        name = ":".join(parts[:7])
+        name = NOBODY if resource == "*" else ":".join(parts[:7])
         return getattr(session.functions, operation)(FunctionName=name, **extra, **named)
 
     return call
@@ -53,6 +54,7 @@ def _of_account(service: str, operation: str, **named: Any) -> Trial:
 
 
 TRIALS: Mapping[str, Trial] = {
+    "apigateway:GET": _of_account("apigateway", "get_rest_apis", limit=1),
     "cloudwatch:GetMetricStatistics": _of_account(
         "cloudwatch",
         "get_metric_statistics",
@@ -63,6 +65,7 @@ TRIALS: Mapping[str, Trial] = {
         Period=60,
         Statistics=["Sum"],
     ),
+    "cloudwatch:ListMetrics": _of_account("cloudwatch", "list_metrics", Namespace=NOBODY),
     "codedeploy:BatchGetDeployments": _of_account(
         "codedeploy", "batch_get_deployments", deploymentIds=["d-000000000"]
     ),
@@ -71,6 +74,12 @@ TRIALS: Mapping[str, Trial] = {
     "ecr:DescribeImages": _of_repository("describe_images", maxResults=1),
     "ecr:GetDownloadUrlForLayer": _of_repository("get_download_url_for_layer", layerDigest=NOTHING),
     "ecr:GetLifecyclePolicy": _of_repository("get_lifecycle_policy"),
+    "elasticloadbalancing:DescribeTargetGroups": _of_account(
+        "elbv2", "describe_target_groups", PageSize=1
+    ),
+    "events:ListEventBuses": _of_account("events", "list_event_buses", Limit=1),
+    "events:ListRules": _of_account("events", "list_rules", Limit=1),
+    "events:ListTargetsByRule": _of_account("events", "list_targets_by_rule", Rule=NOBODY),
     "lambda:GetAccountSettings": _of_account("lambda", "get_account_settings"),
     "lambda:GetAlias": _of_function("get_alias", Name=lease.ALIAS),
     "lambda:GetFunction": _of_function("get_function"),
@@ -86,8 +95,15 @@ TRIALS: Mapping[str, Trial] = {
     "lambda:ListFunctionEventInvokeConfigs": _of_function(
         "list_function_event_invoke_configs", MaxItems=1
     ),
+    "lambda:ListFunctionUrlConfigs": _of_function("list_function_url_configs", MaxItems=1),
+    "lambda:ListFunctions": _of_account("lambda", "list_functions", MaxItems=1),
     "lambda:ListProvisionedConcurrencyConfigs": _of_function(
         "list_provisioned_concurrency_configs", MaxItems=1
     ),
     "lambda:ListVersionsByFunction": _of_function("list_versions_by_function", MaxItems=1),
+    "pipes:ListPipes": _of_account("pipes", "list_pipes", Limit=1),
+    "scheduler:GetSchedule": _of_account("scheduler", "get_schedule", Name=NOBODY),
+    "scheduler:ListSchedules": _of_account("scheduler", "list_schedules", MaxResults=1),
+    "sns:ListSubscriptions": _of_account("sns", "list_subscriptions"),
+    "states:ListStateMachines": _of_account("stepfunctions", "list_state_machines", maxResults=1),
 }

@@ -59,10 +59,11 @@ def _writes(lab: Lab, _call: Call) -> Any:
 
 def _release(lab: Lab, call: Call) -> Any:
     rule = _object(call)
-    strange = rule.keys() - {"operation"}
+    strange = rule.keys() - {"operation", "access_key"}
     if strange:
-        raise BadKnobError(f"unknown member {min(strange)!r} of a release; known: operation")
-    return {"released": lab.gate.release(rule.get("operation"))}
+        known = "operation, access_key"
+        raise BadKnobError(f"unknown member {min(strange)!r} of a release; known: {known}")
+    return {"released": lab.gate.release(**rule)}
 
 
 def _lost(lab: Lab, _call: Call) -> Any:

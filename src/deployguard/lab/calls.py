@@ -138,7 +138,8 @@ def _lambda_operation(method: str, path: str, query: str) -> str:
 
 def _route(service: str, method: str, *, path: str, query: str) -> str | None:
     given = parse_qs(query, keep_blank_values=True).keys()
-    for verb, pattern, needed, name in _routes(service):
+    is_second = service == "apigateway" and path.startswith("/v2/")  # which signs like the first
+    for verb, pattern, needed, name in _routes("apigatewayv2" if is_second else service):
         if verb == method and needed <= given and pattern.fullmatch(path):
             return str(name)
     return None

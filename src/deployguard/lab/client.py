@@ -79,9 +79,10 @@ class Client:
         """Remove every fault rule."""
         self._ask("DELETE", "faults")
 
-    def release(self, operation: str | None = None) -> int:
-        """Let held calls go on, those of one operation or all, and return how many."""
-        body = {"operation": operation} if operation else {}
+    def release(self, operation: str | None = None, *, access_key: str | None = None) -> int:
+        """Let held calls go on, all or those of an operation or an access key; return how many."""
+        named = {"operation": operation, "access_key": access_key}
+        body = {member: value for member, value in named.items() if value}
         return int(self._ask("POST", "release", body=body)["released"])
 
     def writes(self) -> list[dict[str, Any]]:

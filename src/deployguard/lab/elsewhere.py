@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
+from deployguard.lab.mended import Mended
 from deployguard.lab.nouns import ACCOUNT, Build
 
 Lines = list[tuple[int, str]]
@@ -33,6 +34,7 @@ class Elsewhere:
         self.port = port
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         self.application: Callable[..., Any] | None = None
+        self.mended = Mended()
         self.pending: list[tuple[float, Build, str, Lines]] = []  # by arrival
 
     def log(self, build: Build, stream: str, lines: Lines) -> None:
@@ -43,7 +45,7 @@ class Elsewhere:
         """Let moto answer a call."""
         due = self._due() if call.service == "logs" else []
         answer = await asyncio.get_running_loop().run_in_executor(
-            self.thread, self._serve, call, due
+            self.thread, self._answer, call, due
         )
         if answer.status < 400 and not call.operation.startswith((*READS, "GET ", "HEAD ")):
             self.knobs.record(call.operation, call.resource, None, call.json())
@@ -58,6 +60,7 @@ class Elsewhere:
     async def reset(self) -> None:
         """Forget everything that moto and the log buffer hold."""
         self.pending.clear()
+        self.mended = Mended()
         if "moto" in sys.modules:  # its state belongs to the process, not to one lab
             await asyncio.get_running_loop().run_in_executor(self.thread, _forget)
 
@@ -70,6 +73,15 @@ class Elsewhere:
         due = [entry for entry in self.pending if entry[0] <= latest]
         self.pending = [entry for entry in self.pending if entry[0] > latest]
         return due
+
+    def _answer(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+        mended = self.mended.serve(call)
+        if mended is not None:
+            return mended
+        answer = self._serve(call, due)
+        if answer.status < 400:
+            self.mended.note(call, answer)
+        return answer
 
     def _serve(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 from deployguard.lab import checks
@@ -41,6 +42,7 @@ class Fault:
     message: str | None = None
     seconds: float = 0.0
     pid: int | None = None
+    signal: int = int(SIGKILL)
     calls: int = 0
     hits: int = 0  # how often it has struck, not only been due: a test may wait for it
 

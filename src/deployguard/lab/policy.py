@@ -11,7 +11,10 @@ from deployguard.lab.checks import BadKnobError
 from deployguard.lab.nouns import ACCOUNT, AwsError
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/lab"
-ACTIONS = {"Invoke": "InvokeFunction"}  # where the permission has another name than the operation
+ACTIONS = {  # where the permission has another name than the operation
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "Invoke": "InvokeFunction",
+}
 PREFIXES = {"monitoring": "cloudwatch"}
 FREE = ("sts:GetCallerIdentity",)  # what needs no permission
 MEMBERS = {"Sid", "Effect", "Action", "Resource"}
@@ -68,9 +71,10 @@ def asked_on(call: Call) -> str:
 
 
 def action(call: Call) -> str:
-    """Return the permission that a call needs."""
+    """Return the permission that a call needs; API Gateway names its own by the method."""
     prefix = PREFIXES.get(call.service, call.service)
-    return f"{prefix}:{ACTIONS.get(call.operation, call.operation)}"
+    named = call.method if call.service == "apigateway" else call.operation
+    return f"{prefix}:{ACTIONS.get(named, named)}"
 
 
 def denial(call: Call, resource: str, *, explicit: bool = False) -> AwsError:

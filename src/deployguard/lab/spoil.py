@@ -36,17 +36,21 @@ class Gate:
 
     def __init__(self) -> None:
         """Hold nothing."""
-        self.held: list[tuple[str, asyncio.Future[None]]] = []
+        self.held: list[tuple[Call, asyncio.Future[None]]] = []
 
-    async def wait(self, operation: str) -> None:
+    async def wait(self, call: Call) -> None:
         """Wait for the release; a gate that closes meanwhile loses the call."""
         opened = asyncio.get_running_loop().create_future()
-        self.held.append((operation, opened))
+        self.held.append((call, opened))
         await opened
 
-    def release(self, operation: str | None = None) -> int:
-        """Let the held calls of an operation, or all, go on; return how many."""
-        due = [held for held in self.held if operation in (None, held[0])]
+    def release(self, operation: str | None = None, access_key: str | None = None) -> int:
+        """Let the held calls go on, all or those of an operation or a key; return how many."""
+        due = [
+            held
+            for held in self.held
+            if operation in (None, held[0].operation) and access_key in (None, held[0].access_key)
+        ]
         for held in due:
             self.held.remove(held)
             held[1].set_result(None)
@@ -95,15 +99,16 @@ class Spoiler:
             case "delay":
                 await asyncio.sleep(fault.seconds)
             case "hold":
-                await self.gate.wait(self.call.operation)
+                await self.gate.wait(self.call)
             case "hang":
                 raise SilenceError
             case "lose":
                 raise LostError
             case "kill":
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(fault.pid or 0, signal.SIGKILL)
-                raise LostError
+                    os.kill(fault.pid or 0, fault.signal)
+                if fault.signal == signal.SIGKILL:  # after any other the process may go on
+                    raise LostError
             case _:
                 raise _error(fault, self.call)
 

@@ -43,24 +43,40 @@ def dump(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write a report atomically and return its path.
+def name_of(command: str) -> str:
+    """Return the name of a command's report.
 
-    A command that judges nothing writes beside the report that the verdict before it is in.
+    One that judges no containers writes beside the report that the verdict before it is in.
     """
-    name = f"{document['command']}.json" if document["command"] in REPAIRS else NAME
+    return f"{command}.json" if command in (*REPAIRS, "routes") else NAME
+
+
+def write(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write a report atomically and return its path."""
+    name = name_of(document["command"])
     path = folder / name
     prepare(folder, name=name)  # again: it may have gone, or become a link, since the run began
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".report-")
+    try:
+        _replace(path, dump(document))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} could not be written: {error.strerror}",
+            cause="the disk is full, or the folder was taken away during the run",
+            fix="make room, and name a folder that stays; what the run did is on stdout",
+        ) from error
+    return path
+
+
+def _replace(path: Path, content: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".report-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(dump(document))
+            file.write(content)
         Path(temporary).chmod(READABLE)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _refuse(constant: str) -> Any:

@@ -1,0 +1,50 @@
+"""What every source is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from deployguard.aws.session import Session
+from deployguard.errors import AwsFailure, NoCredentials, NotFound, OutOfTime, Trouble
+from deployguard.hazards import Grant, Unread
+from deployguard.routes.definitions import UnreadableError
+from deployguard.routes.names import Callee
+from deployguard.routes.nouns import Caller, Served
+
+Found = Iterator[Caller | Unread]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who calls this function? Each source yields the callers that it knows."""
+
+    session: Session
+    callee: Callee
+    served: Served
+    grants: Callable[[], list[Grant]]  # of all qualifiers, read once for whoever needs them
+
+
+def or_unread(what: str, found: Found, *, may_be_gone: bool = False) -> Found:
+    """Yield what is found and, where reading ends early, what is unknown therefore.
+
+    One of many, which was listed a moment ago, may be gone by now.
+    """
+    try:
+        yield from found
+    except NotFound as failure:
+        if not may_be_gone:
+            yield Unread(what, failure.happened, failure.fix)
+    except NoCredentials:
+        raise
+    except AwsFailure as failure:
+        if failure.trouble is Trouble.CREDENTIALS:
+            raise
+        is_denied = failure.trouble is Trouble.DENIED
+        yield Unread(what, failure.cause if is_denied else failure.happened, failure.fix)
+    except OutOfTime as failure:
+        yield Unread(what, failure.happened, failure.fix)
+    except UnreadableError as failure:
+        yield Unread(what, str(failure), "read it by hand")
+    except KeyError as missing:  # only answers are indexed by name
+        yield Unread(what, f"AWS's answer lacks {missing}", "run again, or read it by hand")

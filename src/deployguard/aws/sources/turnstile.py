@@ -1,0 +1,86 @@
+"""Lets calls through no faster than AWS allows, and none once the run is over."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from deployguard.errors import OutOfTime
+
+if TYPE_CHECKING:
+    from deployguard.run import Run
+
+# Calls in a second, below what AWS documents for reads of each control plane; REST and HTTP APIs
+# share one limit, and so do all that is asked of Lambda. A deploy may be asking meanwhile, too.
+PER_SECOND = {
+    "apigateway": 8.0,
+    "cloudwatch": 15.0,
+    "elbv2": 8.0,
+    "events": 15.0,
+    "lambda": 12.0,
+    "pipes": 5.0,
+    "s3": 50.0,
+    "scheduler": 15.0,
+    "sns": 15.0,
+    "stepfunctions": 8.0,
+}
+SHARED = {"apigatewayv2": "apigateway"}
+
+
+class Pace:
+    """So many calls in a second, evenly."""
+
+    def __init__(self, per_second: float) -> None:
+        """Let the first call through at once."""
+        self._apart = 1 / per_second
+        self._next = 0.0
+
+    def delay(self, now: float) -> float:
+        """Take the next place, and return how long to wait for it."""
+        begin = max(now, self._next)
+        self._next = begin + self._apart
+        return begin - now
+
+
+class Turnstile:
+    """Every call of a run passes here before it is sent."""
+
+    def __init__(self, run: Run) -> None:
+        """Open it for a run."""
+        self._run = run
+        self._paces = {service: Pace(rate) for service, rate in PER_SECOND.items()}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self.passed: Counter[str] = Counter()
+
+    def __call__(self, service: str, endpoint: str) -> None:
+        """Wait for this call's turn; raise OutOfTime where none comes any more."""
+        with self._lock:
+            self.passed[service] += 1
+            pace = self._paces.get(SHARED.get(service, service))
+            delay = pace.delay(time.monotonic()) if pace and not is_local(endpoint) else 0.0
+        if delay > self._run.left or self._closed.wait(delay):
+            raise OutOfTime(
+                f"not all was read within {self._run.timeout_s:.0f} s",
+                cause="the account holds much, and AWS limits the calls in a second",
+                fix="give a longer --timeout, or name fewer --sources",
+            )
+
+    def close(self) -> None:
+        """Let nobody through any more."""
+        self._closed.set()
+
+
+@cache
+def is_local(endpoint: str) -> bool:
+    """Say whether an endpoint is on this machine, where nobody counts calls."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,45 @@
+"""An audit as a JSON document, however it ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from deployguard.errors import DeployguardError, Interrupted
+from deployguard.routes.nouns import Audit, Path
+from deployguard.run import Run
+
+SCHEMA = "deployguard/routes/v1"
+
+
+def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, Any]:
+    """Return the document of an audit, or of what ended it early."""
+    audit = ended if isinstance(ended, Audit) else None
+    error = ended if not isinstance(ended, Audit) else None
+    parts = ("happened", "cause", "fix")
+    return {
+        "schema": SCHEMA,
+        "command": run.record.command,
+        "exit_code": ended.exit_code,
+        "started": run.record.started.isoformat(timespec="milliseconds"),
+        "seconds": round(run.now, 3),
+        "error": error and {part: getattr(error, part) for part in parts},
+        "function": audit and audit.function,
+        "expected": audit and asdict(audit.expected),
+        "routes": [_route(path) for path in audit.paths] if audit else [],
+        "unread": [asdict(unread) for unread in audit.unread] if audit else [],
+    }
+
+
+def _route(path: Path) -> dict[str, Any]:
+    caller = path.caller
+    return {
+        "kind": caller.kind,
+        "caller": caller.name,
+        "via": caller.via,
+        "use": caller.use.value,
+        "qualifier": caller.qualifier,
+        "versions": {end.version: end.share for end in path.ends},
+        "ends": [asdict(end) for end in path.ends],
+        "outcome": path.outcome.value,
+    }

@@ -1,0 +1,101 @@
+"""The nouns of an audit: who calls, what could not be read, and where each caller ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from deployguard.hazards import Unread
+from deployguard.model import Expected
+
+SOURCES = {  # what `--sources` names, and what is read for it
+    "mappings": "event source mappings",
+    "policies": "resource policies",
+    "urls": "function URLs",
+    "destinations": "destinations of functions",
+    "rules": "EventBridge rules",
+    "schedules": "EventBridge schedules",
+    "pipes": "EventBridge pipes",
+    "state-machines": "state machines",
+    "rest-apis": "REST APIs",
+    "http-apis": "HTTP and WebSocket APIs",
+    "buckets": "S3 notifications",
+    "topics": "SNS subscriptions",
+    "load-balancers": "load balancer targets",
+    "metrics": "invocations that CloudWatch counted",
+}
+
+
+class Use(StrEnum):
+    """Whether traffic takes a route."""
+
+    CALLS = "calls"
+    MAY = "may call"  # it is allowed to, and nothing shows that it does
+    OFF = "off"  # disabled, or not deployed
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls the function, and by which qualifier: None is one known only at run time."""
+
+    kind: str
+    name: str
+    qualifier: str | None
+    via: str = ""
+    use: Use = Use.CALLS
+
+
+class Outcome(StrEnum):
+    """Where a route ends."""
+
+    EXPECTED = "expected"
+    OTHER = "another image"
+    NOWHERE = "nothing of that name"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class End:
+    """One version that a qualifier serves, with the image behind it."""
+
+    version: str
+    share: float
+    digest: str
+    build_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way of one caller, to its ends."""
+
+    caller: Caller
+    outcome: Outcome
+    ends: tuple[End, ...] = ()
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a function serves: the versions of each qualifier, and the image of each version."""
+
+    qualifiers: Mapping[str, Mapping[str, float]]  # as shares that sum to 1
+    digests: Mapping[str, str]  # version -> sha256:<hex>
+    builds: Mapping[str, str] = field(default_factory=dict)  # digest -> build id
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Where all traffic that AWS shows really goes."""
+
+    function: str  # its ARN
+    expected: Expected
+    paths: tuple[Path, ...]
+    unread: tuple[Unread, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 10 where traffic ends elsewhere, 11 where something is unknown, 0 otherwise."""
+        outcomes = {path.outcome for path in self.paths if path.caller.use is Use.CALLS}
+        if outcomes & {Outcome.OTHER, Outcome.NOWHERE}:
+            return 10
+        return 11 if self.unread or Outcome.UNKNOWN in outcomes else 0

@@ -1,0 +1,99 @@
+"""An audit as people read it: a table, and a graph."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from deployguard.routes.nouns import Audit, End, Path, Use
+
+HEAD = ("caller", "qualifier", "serves", "build and digest", "ends at")
+SHORT = len("sha256:") + 12
+ESCAPED = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
+
+
+def text(audit: Audit) -> str:
+    """Return an audit as a table for people: the worst first, and what is unknown at the end."""
+    return "\n".join(_lines(audit)) + "\n"
+
+
+def mermaid(audit: Audit) -> str:
+    """Return an audit as a graph: callers, qualifiers, versions and images."""
+    return "\n".join(("flowchart LR", *dict.fromkeys(_graph(audit)))) + "\n"
+
+
+def _lines(audit: Audit) -> Iterator[str]:
+    yield plain(audit.function)
+    yield f"  expected    build {audit.expected.build_id or 'unknown'}"
+    yield f"              {audit.expected.digest}"
+    yield ""
+    rows = [HEAD, *(_row(path) for path in audit.paths)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows if audit.paths else ():
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+    if not audit.paths:
+        yield "nothing was found that calls it"
+    if audit.unread:
+        yield ""
+        yield "unknown, because it could not be read:"
+    for unread in audit.unread:
+        yield f"- {plain(unread.what)}: {plain(unread.why)}"
+        yield f"  {plain(unread.fix)}"
+
+
+def _row(path: Path) -> tuple[str, ...]:
+    caller = path.caller
+    via = f" ({caller.via})" if caller.via else ""
+    use = "" if caller.use is Use.CALLS else f", {caller.use.value}"
+    return (
+        plain(f"{caller.kind} {caller.name}{via}"),
+        plain(caller.qualifier or "known at run time only"),
+        " + ".join(map(_serves, path.ends)) or "-",
+        " + ".join(dict.fromkeys(map(_image, path.ends))) or "-",
+        path.outcome.value + use,
+    )
+
+
+def _serves(end: End) -> str:
+    return end.version if end.share == 1 else f"{end.share:.0%} {end.version}"
+
+
+def _image(end: End) -> str:
+    return plain(f"{end.build_id or 'unknown'} {end.digest[:SHORT]}")
+
+
+def _graph(audit: Audit) -> Iterator[str]:
+    nodes: dict[str, str] = {}
+
+    def node(key: str, label: str) -> str:
+        known = nodes.setdefault(key, f"n{len(nodes)}")
+        return f'{known}["{plain(label).translate(ESCAPED)}"]'
+
+    for path in audit.paths:
+        caller = path.caller
+        arrow = "-->" if caller.use is Use.CALLS else "-.->"
+        label = f"{caller.kind} {caller.name}" + (f", {caller.via}" if caller.via else "")
+        called = caller.qualifier or "known at run time only"
+        start, qualifier = node(f"c {label}", label), node(f"q {called}", called)
+        yield f"  {start} {arrow} {qualifier}"
+        for end in path.ends:
+            version = node(f"v {end.version}", f"version {end.version}")
+            is_expected = end.digest == audit.expected.digest
+            image = node(
+                f"d {end.digest}",
+                f"build {_image(end)}" + ("" if is_expected else ", not the expected"),
+            )
+            yield f'  {qualifier} -- "{end.share:.0%}" --> {version}'
+            yield f"  {version} --> {image}"
+        if not path.ends:
+            nothing = node(f"o {path.outcome}", path.outcome.value)
+            yield f"  {qualifier} --> {nothing}"
+
+
+def plain(foreign: str) -> str:
+    """Return foreign text as one line without anything that is not shown."""
+    return "".join(
+        " " if char.isspace() else char if unicodedata.category(char)[0] != "C" else "?"
+        for char in foreign
+    )

@@ -1,0 +1,52 @@
+"""Stages of an API: which of its integrations call the function, with the stage's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from deployguard.routes.definitions import Integration
+from deployguard.routes.names import VARIABLE, Callee, with_variables
+from deployguard.routes.nouns import Caller
+
+SHOWN = 3  # methods of one stage that call the same qualifier
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of an API, with what its integrations are."""
+
+    kind: str  # of API
+    api: str
+    name: str
+    integrations: tuple[Integration, ...]
+    variables: Mapping[str, str]
+    overrides: Mapping[str, str] = field(default_factory=dict)  # of its canary
+
+
+def callers(stage: Stage, callee: Callee) -> Iterator[Caller]:
+    """Yield one caller for each qualifier that a stage calls, and that its canary calls."""
+    yield from _of(stage, callee, f"stage {stage.name}", variables=stage.variables)
+    if stage.overrides:
+        variables = {**stage.variables, **stage.overrides}
+        yield from _of(stage, callee, f"canary of stage {stage.name}", variables=variables)
+
+
+def _of(
+    stage: Stage, callee: Callee, named: str, *, variables: Mapping[str, str]
+) -> Iterator[Caller]:
+    methods: dict[tuple[str | None, str], list[str]] = {}
+    for where, uri in stage.integrations:
+        match = callee.match(with_variables(uri, variables))
+        if match is not None:
+            methods.setdefault((match.qualifier, _by(uri)), []).append(where)
+    for (qualifier, by), found in methods.items():
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        via = f"{named}, {', '.join(found[:SHOWN])}{more}{by}"
+        yield Caller(stage.kind, stage.api, qualifier, via)
+
+
+def _by(uri: str) -> str:
+    """Say which stage variables make a URI what it is."""
+    names = dict.fromkeys(f"stageVariables.{name}" for name in VARIABLE.findall(uri))
+    return f", by {' and '.join(names)}" if names else ""

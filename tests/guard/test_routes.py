@@ -1,0 +1,503 @@
+"""Where traffic really goes: every kind of caller, and what the role may not read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.guard.world import Finished, Team, eventually
+
+REGION, ACCOUNT = "eu-west-1", "123456789012"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
+PATH = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions"
+INVOKE = "arn:aws:states:::lambda:invoke"
+
+
+@pytest.fixture
+def reports(team: Team) -> Team:
+    """Have b1 behind the alias `live` and b2 behind `next`, which is what $LATEST runs."""
+    team.lab.set(virtual=True)
+    team.ship("b1")
+    team.publish()
+    team.point("1")
+    team.ship("b2")
+    team.publish()
+    team.point("2", "next")
+    return team
+
+
+def routes(team: Team, *arguments: str) -> tuple[Finished, dict[str, Any]]:
+    """Run the command, and return what it left behind, with its document."""
+    finished = team.run("routes", team.name, *arguments)
+    path = team.folder / "deployguard-report" / "routes.json"
+    return finished, json.loads(path.read_text()) if path.exists() else {}
+
+
+def found(team: Team, source: str) -> set[tuple[str, str | None, str]]:
+    """Return the kind, qualifier and use of each caller that one source shows."""
+    finished, document = routes(team, "--sources", source)
+    assert document, finished.err
+    assert document["unread"] == []
+    return {(each["kind"], each["qualifier"], each["use"]) for each in document["routes"]}
+
+
+def machine(team: Team, name: str, *states: dict[str, Any], **how: Any) -> Any:
+    """Create a state machine of these tasks, each of which ends it."""
+    tasks = {f"s{n}": {"Type": "Task", "End": True, **state} for n, state in enumerate(states)}
+    return team.lab.client("stepfunctions").create_state_machine(
+        name=name,
+        definition=json.dumps({"StartAt": "s0", "States": tasks}),
+        roleArn=ROLE,
+        **how,
+    )
+
+
+def rest_api(team: Team, uri: str, **stage: Any) -> None:
+    """Deploy a REST API with one method."""
+    client = team.lab.client("apigateway")
+    api = client.create_rest_api(name="web")["id"]
+    (root,) = client.get_resources(restApiId=api)["items"]
+    method = {"restApiId": api, "resourceId": root["id"], "httpMethod": "GET"}
+    client.put_method(**method, authorizationType="NONE")
+    client.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    deployment = client.create_deployment(restApiId=api)["id"]
+    client.create_stage(restApiId=api, stageName="prod", deploymentId=deployment, **stage)
+
+
+def subscribe(team: Team) -> None:
+    """Subscribe an alias to a topic, and let it call."""
+    client = team.lab.client("sns")
+    topic = client.create_topic(Name="news")["TopicArn"]
+    client.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=f"{FUNCTION}:live")
+    allow(team, "sns.amazonaws.com", topic, "live")
+
+
+def notify(team: Team) -> None:
+    """Have a bucket notify an alias, and let it call."""
+    client = team.lab.client("s3")
+    location: Any = {"LocationConstraint": REGION}
+    client.create_bucket(Bucket="uploads", CreateBucketConfiguration=location)
+    told = {"LambdaFunctionArn": f"{FUNCTION}:live", "Events": ["s3:ObjectCreated:*"]}
+    client.put_bucket_notification_configuration(
+        Bucket="uploads", NotificationConfiguration={"LambdaFunctionConfigurations": [told]}
+    )
+    allow(team, "s3.amazonaws.com", "arn:aws:s3:::uploads", "live")
+
+
+def allow(team: Team, principal: str, source: str | None, qualifier: str | None = None) -> None:
+    """Let a service call a qualifier."""
+    extra = {"Qualifier": qualifier} if qualifier else {}
+    extra |= {"SourceArn": source} if source else {}
+    team.functions.add_permission(
+        FunctionName=team.name,
+        StatementId=f"s{principal.split('.', maxsplit=1)[0]}",
+        Action="lambda:InvokeFunction",
+        Principal=principal,
+        **extra,
+    )
+
+
+def rule(
+    team: Team, name: str, target: str, *, bus: str = "default", state: str = "ENABLED"
+) -> None:
+    """Create a rule with one target."""
+    events = team.lab.client("events")
+    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["orders"]}', State=state)
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "1", "Arn": target}])
+
+
+def schedule(team: Team, name: str, target: dict[str, Any]) -> None:
+    """Create a schedule."""
+    team.lab.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="rate(1 hour)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"RoleArn": ROLE, **target},
+    )
+
+
+def pipe(team: Team, name: str, *, target: str, enrichment: str = "") -> None:
+    """Create a pipe from a queue."""
+    team.lab.client("pipes").create_pipe(
+        Name=name,
+        Source=f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs",
+        Target=target,
+        RoleArn=ROLE,
+        **({"Enrichment": enrichment} if enrichment else {}),
+    )
+
+
+def count(team: Team, invocations: float, resource: str | None = None) -> None:
+    """Let CloudWatch have counted invocations, in all or of one resource."""
+    dimensions = [{"Name": "FunctionName", "Value": team.name}]
+    if resource:
+        dimensions.append({"Name": "Resource", "Value": resource})
+    datum: dict[str, Any] = {
+        "MetricName": "Invocations",
+        "Dimensions": dimensions,
+        "Value": invocations,
+        "Timestamp": datetime.now(UTC) - timedelta(days=3),
+    }
+    team.lab.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
+
+
+def test_a_function_that_nobody_calls_has_no_routes(reports: Team) -> None:
+    finished, document = routes(reports)
+    assert (finished.exit_code, document["routes"], document["unread"]) == (0, [], [])
+    assert "nothing was found that calls it" in finished.out
+
+
+def test_an_event_source_mapping_keeps_its_qualifier(reports: Team) -> None:
+    for number, name in enumerate(("reports:live", "reports", "reports:next", "reports:1")):
+        reports.functions.create_event_source_mapping(
+            FunctionName=name,
+            EventSourceArn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s{number}",
+            StartingPosition="LATEST",
+            Enabled=name != "reports:1",
+        )
+    kind = "event source mapping"
+    assert found(reports, "mappings") == {
+        (kind, "live", "calls"),
+        (kind, "$LATEST", "calls"),
+        (kind, "next", "calls"),
+        (kind, "1", "off"),
+    }
+
+
+def test_rules_are_found_on_every_bus(reports: Team) -> None:
+    reports.lab.client("events").create_event_bus(Name="orders")
+    rule(reports, "hourly", f"{FUNCTION}:live")
+    rule(reports, "other", f"{FUNCTION}-archive")
+    rule(reports, "off", FUNCTION, bus="orders", state="DISABLED")
+    rule(reports, "dangling", f"{FUNCTION}:gone", bus="orders")
+    assert found(reports, "rules") == {
+        ("EventBridge rule", "live", "calls"),
+        ("EventBridge rule", "$LATEST", "off"),
+        ("EventBridge rule", "gone", "calls"),
+    }
+
+
+def test_schedules_are_found_behind_universal_targets_too(reports: Team) -> None:
+    universal = "arn:aws:scheduler:::aws-sdk:lambda:invoke"
+    schedule(reports, "plain", {"Arn": f"{FUNCTION}:live"})
+    told = {"FunctionName": "reports", "Qualifier": "next", "Payload": "{}"}
+    schedule(reports, "universal", {"Arn": universal, "Input": json.dumps(told)})
+    told = {"FunctionName": "invoices"}
+    schedule(reports, "another", {"Arn": universal, "Input": json.dumps(told)})
+    assert found(reports, "schedules") == {
+        ("schedule", "live", "calls"),
+        ("schedule", "next", "calls"),
+    }
+
+
+def test_pipes_are_found_by_target_and_by_enrichment(reports: Team) -> None:
+    pipe(reports, "a", target=f"{FUNCTION}:live")
+    pipe(reports, "b", target=f"{FUNCTION}-archive", enrichment=FUNCTION)
+    assert found(reports, "pipes") == {("pipe", "live", "calls"), ("pipe", "$LATEST", "calls")}
+
+
+def test_state_machines_are_read_task_by_task(reports: Team) -> None:
+    machine(
+        reports,
+        "nightly",
+        {"Resource": f"{FUNCTION}:live"},
+        {"Resource": INVOKE, "Parameters": {"FunctionName": FUNCTION, "Qualifier": "next"}},
+        {"Resource": INVOKE, "Parameters": {"FunctionName": f"{FUNCTION}-archive"}},
+    )
+    assert found(reports, "state-machines") == {
+        ("state machine", "live", "calls"),
+        ("state machine", "next", "calls"),
+    }
+
+
+def test_a_name_that_is_made_at_run_time_is_unknown(reports: Team) -> None:
+    machine(reports, "any", {"Resource": INVOKE, "Parameters": {"FunctionName.$": "$.name"}})
+    finished, document = routes(reports, "--sources", "state-machines")
+    (route,) = document["routes"]
+    assert (finished.exit_code, route["qualifier"], route["outcome"]) == (11, None, "unknown")
+
+
+def test_versions_of_a_state_machine_are_read_as_they_were(reports: Team) -> None:
+    states = reports.lab.client("stepfunctions")
+    made = machine(reports, "m", {"Resource": f"{FUNCTION}:live"}, publish=True)
+    states.create_state_machine_alias(
+        name="prod",
+        routingConfiguration=[
+            {"stateMachineVersionArn": made["stateMachineVersionArn"], "weight": 100}
+        ],
+    )
+    after = {"StartAt": "s", "States": {"s": {"Type": "Task", "Resource": FUNCTION, "End": True}}}
+    states.update_state_machine(
+        stateMachineArn=made["stateMachineArn"], definition=json.dumps(after), publish=True
+    )
+    _, document = routes(reports, "--sources", "state-machines")
+    assert document["unread"] == []
+    assert {(each["qualifier"], each["via"], each["use"]) for each in document["routes"]} == {
+        ("$LATEST", "state s", "calls"),
+        ("$LATEST", "state s, no alias", "may call"),
+        ("live", "state s0, alias prod", "calls"),
+    }
+
+
+def test_a_stage_variable_names_the_alias(reports: Team) -> None:
+    uri = f"{PATH}/{FUNCTION}:${{stageVariables.alias}}/invocations"
+    rest_api(reports, uri, variables={"alias": "live"})
+    finished, document = routes(reports, "--sources", "rest-apis")
+    (route,) = document["routes"]
+    assert (finished.exit_code, route["qualifier"], route["versions"]) == (10, "live", {"1": 1.0})
+    assert route["via"] == "stage prod, GET /, by stageVariables.alias"
+
+
+def test_an_edit_that_is_not_deployed_changes_no_route(reports: Team) -> None:
+    rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations")
+    client = reports.lab.client("apigateway")
+    (api,) = client.get_rest_apis()["items"]
+    (root,) = client.get_resources(restApiId=api["id"])["items"]
+    client.put_integration(
+        restApiId=api["id"],
+        resourceId=root["id"],
+        httpMethod="GET",
+        type="AWS_PROXY",
+        integrationHttpMethod="POST",
+        uri=f"{PATH}/{FUNCTION}:next/invocations",
+    )
+    assert found(reports, "rest-apis") == {("REST API", "live", "calls")}
+
+
+def test_what_is_edited_stands_in_for_an_export_that_cannot_be_read(reports: Team) -> None:
+    rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations")
+    reports.lab.fault(operation="GetExport", kind="garble", times=None)
+    _, document = routes(reports, "--sources", "rest-apis")
+    (route,) = document["routes"]
+    assert route["qualifier"] == "live"
+    assert "what is deployed could not be read" in route["via"]
+
+
+def test_http_and_websocket_apis_are_found(reports: Team) -> None:
+    client = reports.lab.client("apigatewayv2")
+    invoke = f"{PATH}/{FUNCTION}:next/invocations"
+    for protocol, uri in (("HTTP", f"{FUNCTION}:live"), ("WEBSOCKET", invoke)):
+        api = client.create_api(
+            Name="web", ProtocolType=protocol, RouteSelectionExpression="$request.body.action"
+        )["ApiId"]
+        client.create_integration(ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=uri)
+        client.create_authorizer(
+            ApiId=api,
+            Name="who",
+            AuthorizerType="REQUEST",
+            AuthorizerPayloadFormatVersion="2.0",
+            IdentitySource=["$request.header.Auth"],
+            AuthorizerUri=f"{PATH}/{FUNCTION}:1/invocations",
+        )
+        client.create_stage(ApiId=api, StageName="prod")
+    assert found(reports, "http-apis") == {
+        ("HTTP API", "live", "calls"),
+        ("HTTP API", "1", "calls"),
+        ("WebSocket API", "next", "calls"),
+        ("WebSocket API", "1", "calls"),
+    }
+
+
+def test_function_urls_are_found_by_alias(reports: Team) -> None:
+    reports.functions.create_function_url_config(
+        FunctionName="reports", Qualifier="live", AuthType="NONE"
+    )
+    assert found(reports, "urls") == {("function URL", "live", "calls")}
+
+
+def test_destinations_of_other_functions_are_found(reports: Team) -> None:
+    other = Team(reports.lab, reports.folder, name="orders")
+    other.ship("b9")
+    other.functions.put_function_event_invoke_config(
+        FunctionName="orders",
+        DestinationConfig={"OnSuccess": {"Destination": f"{FUNCTION}:live"}},
+    )
+    assert found(reports, "destinations") == {("destination", "live", "calls")}
+
+
+def test_topics_and_buckets_are_found_by_the_policies(reports: Team) -> None:
+    subscribe(reports)
+    notify(reports)
+    assert found(reports, "topics") == {("SNS topic", "live", "calls")}
+    assert found(reports, "buckets") == {("S3 notification", "live", "calls")}
+    assert found(reports, "policies") == {("resource policy", "live", "may call")}
+
+
+def test_a_policy_is_all_that_shows_some_callers(reports: Team) -> None:
+    allow(reports, "cognito-idp.amazonaws.com", None, "live")
+    finished, _ = routes(reports, "--sources", "policies")
+    assert finished.exit_code == 10
+    assert found(reports, "policies") == {("resource policy", "live", "calls")}
+
+
+def test_load_balancers_are_found_by_their_target_groups(reports: Team) -> None:
+    client = reports.lab.client("elbv2")
+    (group,) = client.create_target_group(Name="web", TargetType="lambda")["TargetGroups"]
+    arn = group["TargetGroupArn"]
+    client.register_targets(TargetGroupArn=arn, Targets=[{"Id": f"{FUNCTION}:live"}])
+    assert found(reports, "load-balancers") == {("target group", "live", "off")}
+
+
+def test_counted_invocations_show_callers_that_nothing_else_does(reports: Team) -> None:
+    count(reports, 10)  # moto adds up what AWS keeps apart: in all it tells of 100
+    count(reports, 60, "reports:live")
+    count(reports, 30, "reports:1")
+    finished, document = routes(reports, "--sources", "metrics")
+    assert finished.exit_code == 10
+    assert {(e["qualifier"], e["caller"], e["use"]) for e in document["routes"]} == {
+        ("live", "60 invocations in 14 days", "calls"),
+        ("1", "30 invocations in 14 days", "may call"),
+        ("$LATEST", "about 10 unqualified invocations in 14 days", "calls"),
+    }
+
+
+def test_each_version_behind_a_weighted_alias_is_shown_with_its_build(reports: Team) -> None:
+    reports.point("2", "next", weights={"1": 0.25})
+    rule(reports, "hourly", f"{FUNCTION}:next")
+    finished, document = routes(reports, "--sources", "rules")
+    (route,) = document["routes"]
+    assert finished.exit_code == 10
+    assert [(e["version"], e["share"], e["build_id"]) for e in route["ends"]] == [
+        ("2", 0.75, "b2"),
+        ("1", 0.25, "b1"),
+    ]
+    images = " + ".join(f"{e['build_id']} {e['digest'][:19]}" for e in route["ends"])
+    assert f"75% 2 + 25% 1  {images}  another image" in finished.out
+
+
+def test_routes_that_all_end_at_the_expected_image_exit_with_0(reports: Team) -> None:
+    rule(reports, "hourly", f"{FUNCTION}:next")
+    finished, document = routes(reports)
+    assert finished.exit_code == 0
+    assert [each["outcome"] for each in document["routes"]] == ["expected"]
+
+
+def test_another_image_can_be_the_expected_one(reports: Team) -> None:
+    rule(reports, "hourly", f"{FUNCTION}:live")
+    first = reports.functions.get_function(FunctionName="reports", Qualifier="1")
+    uri = first["Code"]["ResolvedImageUri"]
+    assert routes(reports, "--sources", "rules", "--image", uri)[0].exit_code == 0
+    assert routes(reports, "--sources", "rules")[0].exit_code == 10
+
+
+def test_a_qualifier_that_is_gone_ends_nowhere(reports: Team) -> None:
+    rule(reports, "hourly", f"{FUNCTION}:gone")
+    finished, document = routes(reports, "--sources", "rules")
+    assert (finished.exit_code, document["routes"][0]["outcome"]) == (10, "nothing of that name")
+
+
+@pytest.mark.parametrize(
+    ("operation", "source", "action"),
+    [
+        ("ListEventSourceMappings", "mappings", "lambda:ListEventSourceMappings"),
+        ("GetPolicy", "policies", "lambda:GetPolicy"),
+        ("GetPolicy", "topics", "lambda:GetPolicy"),
+        ("ListFunctionUrlConfigs", "urls", "lambda:ListFunctionUrlConfigs"),
+        ("ListFunctions", "destinations", "lambda:ListFunctions"),
+        ("ListRules", "rules", "events:ListRules"),
+        ("ListSchedules", "schedules", "scheduler:ListSchedules"),
+        ("ListPipes", "pipes", "pipes:ListPipes"),
+        ("ListStateMachines", "state-machines", "states:ListStateMachines"),
+        ("GetRestApis", "rest-apis", "apigateway:GET"),
+        ("GetApis", "http-apis", "apigateway:GET"),
+        ("DescribeTargetGroups", "load-balancers", "elasticloadbalancing:DescribeTargetGroups"),
+        ("ListMetrics", "metrics", "cloudwatch:ListMetrics"),
+    ],
+)
+def test_what_the_role_may_not_read_is_named_with_the_action(
+    reports: Team, operation: str, source: str, action: str
+) -> None:
+    reports.lab.fault(operation=operation, kind="deny", times=None)
+    finished, document = routes(reports, "--sources", source)
+    assert finished.exit_code == 11, finished.err
+    (unread,) = document["unread"]
+    assert action in unread["why"]
+    assert action in finished.out
+    assert "0 found, 1 not read" in finished.err
+
+
+def test_one_state_machine_that_may_not_be_read_hides_no_other(reports: Team) -> None:
+    for name in ("a", "b"):
+        machine(reports, name, {"Resource": f"{FUNCTION}:next"})
+    reports.lab.fault(operation="DescribeStateMachine", kind="deny", times=1)
+    finished, document = routes(reports, "--sources", "state-machines")
+    assert (finished.exit_code, len(document["routes"]), len(document["unread"])) == (11, 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["garble", "throttle"])
+def test_trouble_that_does_not_pass_leaves_a_source_unknown(reports: Team, kind: str) -> None:
+    rule(reports, "hourly", FUNCTION)
+    reports.lab.fault(operation="ListTargetsByRule", kind=kind, times=None)
+    finished, document = routes(reports, "--sources", "rules")
+    assert (finished.exit_code, len(document["unread"])) == (11, 1)
+
+
+def test_an_audit_that_runs_out_of_time_says_what_it_did_not_read(reports: Team) -> None:
+    reports.lab.fault(operation="ListRules", kind="delay", seconds=3, times=1)
+    reports.lab.client("events").create_event_bus(Name="orders")
+    finished, document = routes(reports, "--sources", "rules", "--timeout", "2")
+    assert finished.exit_code == 11
+    assert "not all was read within 2 s" in document["unread"][0]["why"]
+
+
+def test_a_signal_ends_an_audit_and_leaves_a_document_that_says_so(reports: Team) -> None:
+    reports.lab.fault(operation="ListRules", kind="delay", seconds=2)
+    process = reports.start("routes", "reports")
+    eventually(lambda: "events.ListRules" in reports.lab.calls())
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    path = reports.folder / "deployguard-report" / "routes.json"
+    assert process.returncode == 143, err
+    assert json.loads(path.read_text())["error"]["happened"] == "interrupted by signal 15"
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"), [("text", f"{FUNCTION}\n"), ("json", "{"), ("mermaid", "flowchart LR\n")]
+)
+def test_the_audit_is_printed_as_asked(reports: Team, form: str, begins: str) -> None:
+    rule(reports, "hourly", f"{FUNCTION}:live")
+    finished, document = routes(reports, "--format", form)
+    assert finished.out.startswith(begins)
+    if form == "json":
+        assert json.loads(finished.out) == document
+
+
+def test_a_function_that_does_not_exist_is_an_error_with_a_document(team: Team) -> None:
+    finished, document = routes(team)
+    assert (finished.exit_code, document["exit_code"]) == (3, 3)
+    assert document["error"]["happened"] in finished.err
+
+
+def test_nothing_is_written_to_aws(reports: Team) -> None:
+    rule(reports, "hourly", f"{FUNCTION}:live")
+    before = reports.lab.writes()
+    routes(reports)
+    assert reports.lab.writes() == before
+
+
+@pytest.fixture
+def crowded(reports: Team) -> Callable[[int], dict[str, int]]:
+    """Fill the account so far, audit it, and return the calls by operation."""
+
+    def audit(number: int) -> dict[str, int]:
+        for each in range(number):
+            rule(reports, f"r{number}-{each}", f"{FUNCTION}-{each}")
+            machine(reports, f"m{number}-{each}", {"Resource": f"{FUNCTION}-{each}"})
+        before = reports.lab.calls()
+        routes(reports, "--sources", "rules,state-machines")
+        after = reports.lab.calls()
+        return {name: after[name] - before.get(name, 0) for name in after}
+
+    return audit
+
+
+def test_calls_grow_with_what_is_read(crowded: Callable[[int], dict[str, int]]) -> None:
+    few, more = crowded(5), crowded(20)
+    assert few["events.ListTargetsByRule"] == few["states.DescribeStateMachine"] == 5
+    assert more["events.ListTargetsByRule"] == more["states.DescribeStateMachine"] == 25
+    assert sum(more.values()) < 6 * sum(few.values())
