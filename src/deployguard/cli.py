@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deployguard import __version__, ci
 from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
-    from deployguard.config import Settings, Target
+    from deployguard.config import Settings
     from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
+    from deployguard.target import Target
 
 BROKEN_PIPE = 141
 
@@ -30,26 +30,6 @@ class Command(NamedTuple):
 
     help: str
     run: Callable[[argparse.Namespace], int]
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours, and whose options are made when it is used, from `command`.
-
-    The settings take longer to import than all else that `deployguard --help` does.
-    """
-
-    command = ""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Add the command's options, then parse."""
-        name, self.command = self.command, ""
-        if name:
-            _add(self, name)
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of exiting."""
-        raise ConfigurationError(message, fix=f"see `{self.prog} --help`")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,73 +64,25 @@ def _parser() -> Parser:
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, name: str) -> None:
-    if name == "lab":
-        from deployguard.lab import arguments
-
-        arguments.add(parser)
-        return
-    if name == "doctor":
-        from deployguard.doctor import arguments as doctors
-
-        doctors.add(parser)
-    if name == "report":
-        parser.add_argument(
-            "--replay",
-            metavar="FILE",
-            required=True,
-            help="reach a saved report's verdict again from its evidence, offline",
-        )
-    for field_name, field in _settings().model_fields.items():
-        extra: Any = field.json_schema_extra
-        if name in extra["commands"]:
-            _add_option(parser, field_name, field, extra)
-
-
-def _add_option(
-    parser: argparse.ArgumentParser, name: str, field: FieldInfo, extra: Mapping[str, str]
-) -> None:
-    variable = f"DEPLOYGUARD_{name.upper()}"
-    default = "" if field.default in (None, (), "", False) else f", default {field.default}"
-    text = f"{field.description} [{variable}{default}]".replace("%", "%%")
-    if name == "function":
-        parser.add_argument(
-            name, nargs="?", metavar="FUNCTION", default=argparse.SUPPRESS, help=text
-        )
-        return
-    kwargs: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
-    if field.annotation is bool:
-        kwargs["action"] = argparse.BooleanOptionalAction
-    elif get_origin(field.annotation) is Literal:
-        kwargs["choices"] = get_args(field.annotation)
-    else:
-        kwargs["metavar"] = extra["metavar"]
-        kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"
-    parser.add_argument(extra["flag"] or f"--{name.replace('_', '-')}", **kwargs)
-
-
-def _settings() -> type[Settings]:
-    from deployguard.config import Settings
-
-    return Settings
-
-
 def _load(parsed: argparse.Namespace) -> Settings:
     from deployguard.config import load
 
-    typed = {key: value for key, value in vars(parsed).items() if key in _settings().model_fields}
+    typed = {
+        key: value for key, value in vars(parsed).items() if key in settings_class().model_fields
+    }
     return load(typed, folder=Path.cwd())
 
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
-    from deployguard import config, pins
+    from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.report import files
     from deployguard.run import Record, Run
+    from deployguard.target import target_of
 
     settings = _load(parsed)
-    target = config.target(settings.function)
+    target = target_of(settings.function)
     if not settings.dry_run:
         files.prepare(Path(settings.report_dir))
     record = Record(parsed.command)
@@ -236,17 +168,18 @@ def _warned() -> Iterator[None]:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     """Look at what would stand in a command's way, or print the policies that it needs."""
-    from deployguard import config, pins
+    from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.doctor import arguments, checks, examine, show
     from deployguard.run import Record, Run
+    from deployguard.target import target_of
 
     settings = _load(parsed)
     printed = arguments.document(parsed, settings)
     if printed:
         _print(printed)
         return 0
-    target = config.target(settings.function)
+    target = target_of(settings.function)
     session = Session(region=target.region)
     run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
     try:
@@ -290,14 +223,15 @@ def _stamp(parsed: argparse.Namespace) -> int:
 
 def _routes(parsed: argparse.Namespace) -> int:
     """Show where traffic goes; the document is written even where nothing could be shown."""
-    from deployguard import config, pins
+    from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.report import files
     from deployguard.routes import audit, document
     from deployguard.run import Record, Run
+    from deployguard.target import target_of
 
     settings = _load(parsed)
-    target = config.target(settings.function)
+    target = target_of(settings.function)
     folder = Path(settings.report_dir)
     files.prepare(folder, name=files.name_of("routes"))
     session = Session(region=target.region)

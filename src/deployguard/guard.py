@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from deployguard import discover, journal, plan, publish, refresh, shift, usage, verdict
 from deployguard.aws import functions
-from deployguard.config import Settings, Target, alias_of
+from deployguard.config import Settings
 from deployguard.model import LATEST, Alias, Evidence, Function, Route, Verdict
 from deployguard.report import history
 from deployguard.run import Run
+from deployguard.target import Target, alias_of
 
 THE_DEPLOY = "the deploy step"
 

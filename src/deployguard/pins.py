@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from deployguard.aws import identity
 from deployguard.aws.session import Session
-from deployguard.config import Settings, Target
+from deployguard.config import Settings
 from deployguard.doctor.facts import Place
 from deployguard.errors import Refusal
+from deployguard.target import Target
 
 
 def refuse_elsewhere(session: Session, settings: Settings, target: Target) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from deployguard import discover, hazards, journal, judge, plan, publish, remedy, shift, verdict
 from deployguard.aws import callers, functions
-from deployguard.config import Settings, Target, alias_of
+from deployguard.config import Settings
 from deployguard.model import (
     LATEST,
     Alias,
@@ -18,6 +18,7 @@ from deployguard.model import (
     Verdict,
 )
 from deployguard.run import Run
+from deployguard.target import Target, alias_of
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import re
 from deployguard import permissions
 from deployguard.aws import identity
 from deployguard.aws.session import Session
-from deployguard.config import Settings, Target, target
+from deployguard.config import Settings
 from deployguard.doctor import granted, iam
 from deployguard.errors import ConfigurationError
 from deployguard.model import LATEST
 from deployguard.permissions import COMMANDS, DEPLOYING, Scope
+from deployguard.target import Target, target_of
 
 REPOSITORY = re.compile(r"[\w.-]+(@\d+)?(/[\w.-]+(@\d+)?)+")
 
@@ -60,7 +61,7 @@ def document(parsed: argparse.Namespace, settings: Settings) -> str:
 
 
 def _policy(parsed: argparse.Namespace, settings: Settings) -> str:
-    wanted = target(settings.function)
+    wanted = target_of(settings.function)
     session = Session(region=wanted.region or settings.expect_region)
     arn = wanted.name
     if wanted.account is None:
@@ -84,7 +85,7 @@ def _trust(parsed: argparse.Namespace, settings: Settings) -> str:
             fix="expected OWNER/NAME; on GitHub OWNER@ID/NAME@ID, as `gh api repos/OWNER/NAME "
             "--jq '[.owner.id, .id]'` shows them",
         )
-    wanted = target(settings.function) if settings.function else Target("", None, None)
+    wanted = target_of(settings.function) if settings.function else Target("", None, None)
     session = Session(region=wanted.region or settings.expect_region)
     return iam.trust(
         parsed.trust,

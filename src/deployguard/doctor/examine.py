@@ -9,13 +9,14 @@ from typing import TypeVar
 
 from deployguard import plan, probe
 from deployguard.aws import functions, identity, images, metrics, preflight
-from deployguard.config import Settings, Target, alias_of
+from deployguard.config import Settings
 from deployguard.doctor import granted, lifecycle
 from deployguard.doctor.facts import Facts, Kept
 from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
 from deployguard.hazards import Unread
 from deployguard.model import LATEST, Alias, Function, Image, Probe
 from deployguard.run import Run
+from deployguard.target import Target, alias_of
 
 T = TypeVar("T")
 PARTS = 8  # that are read at once

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from deployguard import discover
 from deployguard.aws import functions, images, sources
-from deployguard.config import Settings, Target
+from deployguard.config import Settings
 from deployguard.errors import DeployguardError, NoCredentials
 from deployguard.model import LATEST
 from deployguard.routes import resolve
 from deployguard.routes.nouns import Audit, Served
 from deployguard.run import Run
+from deployguard.target import Target
 
 READERS = 8
 
