@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,6 +80,14 @@ def end_lines(build: Build, run: Run, *, style: str) -> list[Line]:
     return [(_ms(run.ended), line) for line in lines]
 
 
+def told(run: Run, *, style: str) -> Outcome:
+    """Return the outcome as the caller sees it: the old style names no error type of a time-out."""
+    if style == "new" or run.outcome.status != "timeout":
+        return run.outcome
+    body = json.dumps({"errorMessage": _timed_out(run)}, separators=(",", ":"))
+    return replace(run.outcome, payload=body.encode())
+
+
 def _report(build: Build, run: Run, *, style: str) -> str:
     fields = [
         f"REPORT RequestId: {run.request_id}",
@@ -107,10 +115,14 @@ def _old_reason(run: Run) -> list[str]:
     """Say what the old REPORT line cannot: why the platform ended an invocation."""
     outcome = run.outcome
     if outcome.status == "timeout":
-        return [f"{_iso(run.ended)} {run.request_id} {outcome.reason}\n\n"]
+        return [f"{_timed_out(run)}\n\n"]
     if outcome.status == "failure":
         return [f"RequestId: {run.request_id} Error: {outcome.reason}\n{outcome.error_type}\n"]
     return []
+
+
+def _timed_out(run: Run) -> str:
+    return f"{_iso(run.ended)} {run.request_id} {run.outcome.reason}"
 
 
 def _json_end(build: Build, run: Run) -> list[Line]:
