@@ -115,8 +115,6 @@ def _application() -> Callable[..., Any]:
 
     # The lab has the Lambda; moto's own must never start a container engine.
     default_user_config["lambda"] = {"use_docker": False}
-    # Its other keeper of state machines, which runs none here, refuses definitions that are wrong.
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
     return DomainDispatcherApplication(create_backend_app)
 
 

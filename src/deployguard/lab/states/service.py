@@ -15,7 +15,7 @@ from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
 from deployguard.lab.nouns import AwsError
-from deployguard.lab.states import describe, history
+from deployguard.lab.states import describe, history, validate
 from deployguard.lab.states.execution import (
     ABORTED,
     EXPRESS,
@@ -79,6 +79,9 @@ class Executions:
 
     async def serve(self, call: Call) -> Answer | None:
         """Answer a call, or leave it to others."""
+        definition = call.json().get("definition")
+        if definition is not None:  # of a machine that is created or updated
+            validate.check(definition)
         handler = self.handlers.get(call.operation)
         if handler is None:
             return None

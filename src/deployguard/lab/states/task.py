@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,11 @@ from deployguard.lab.states import functions, integrations, nested
 from deployguard.lab.states.execution import Scope
 from deployguard.lab.states.fields import State
 from deployguard.lab.states.history import PLAIN
-from deployguard.lab.states.values import FailureError, dumps
+from deployguard.lab.states.values import FailureError, check_size, dumps
 
 if TYPE_CHECKING:
     from deployguard.lab.states.walker import Step, Walker
 
-LARGEST = 262_144  # bytes of a result
 FUNCTION = re.compile(r"arn:aws:lambda:[^:]+:\d{12}:function:.+")
 SERVICE = re.compile(
     r"arn:aws:states:[^:]*:[^:]*:(?P<sdk>aws-sdk:)?(?P<service>[\w-]+):(?P<action>\w+)"
@@ -76,7 +74,7 @@ async def perform(walker: Walker, scope: Scope, state: State) -> Any:
             if token:
                 _told(walker, step, work, "Submitted", result)
                 result = await tokens.answer(token, heartbeat)
-        _check_size(work, result)
+        check_size(result, what=work.about.get("resourceType", work.resource))
     except TimeoutError:
         late = FailureError("States.Timeout")
         walker.history.add(scope.trail, f"{work.prefix}TimedOut", work.about | late.details())
@@ -125,10 +123,3 @@ async def _call(walker: Walker, step: Step, work: Work, given: Any) -> Any:
 def _told(walker: Walker, step: Step, work: Work, what: str, result: Any) -> None:
     details = {**work.about, "output": dumps(result), "outputDetails": PLAIN}
     walker.history.add(step.scope.trail, f"{work.prefix}{what}", details)
-
-
-def _check_size(work: Work, result: Any) -> None:
-    if len(json.dumps(result)) > LARGEST:
-        what = work.resource if work.prefix == "LambdaFunction" else work.about["resourceType"]
-        why = "returned a result with a size exceeding the maximum number of bytes service limit."
-        raise FailureError("States.DataLimitExceeded", f"The state/task '{what}' {why}")

@@ -12,6 +12,7 @@ from typing import Any
 
 STEP = re.compile(r"\.(?P<name>[^.\[\]*?@()]+)|\['(?P<quoted>[^']*)'\]|\[(?P<index>\d+)\]")
 VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)(?P<rest>.*)")
+LARGEST = 262_144  # bytes of a result
 MISSING = object()
 
 
@@ -108,6 +109,17 @@ def put(path: str, value: Any, data: Any) -> Any:
         place = place[step]
     place[steps[-1]] = value
     return whole
+
+
+def check_size(value: Any, *, what: str) -> None:
+    """Refuse a result that is larger than Step Functions hands on.
+
+    Raises:
+        FailureError: it is.
+    """
+    if len(dumps(value).encode()) > LARGEST:
+        why = "returned a result with a size exceeding the maximum number of bytes service limit."
+        raise FailureError("States.DataLimitExceeded", f"The state/task '{what}' {why}")
 
 
 def dumps(value: Any) -> str:

@@ -15,7 +15,7 @@ from deployguard.lab.states.execution import Execution, Scope
 from deployguard.lab.states.fields import Fields, State, speaks_jsonata
 from deployguard.lab.states.history import PLAIN, History
 from deployguard.lab.states.retries import Patience, takes
-from deployguard.lab.states.values import FailureError, Values, dumps
+from deployguard.lab.states.values import FailureError, Values, check_size, dumps
 
 if TYPE_CHECKING:
     from deployguard.lab.answers import Answer
@@ -166,6 +166,7 @@ class Walker:
         while True:
             try:
                 result = await work()
+                check_size(result, what=step.name)
                 step.values = replace(step.values, result=result)
                 return self._leave(step, step.state, step.fields.output(step.values))
             except FailureError as failure:
