@@ -55,6 +55,7 @@ def test_only_the_iterations_that_did_not_succeed_run_again(stage: Stage) -> Non
     after = types[types.index("ExecutionRedriven") :]
     assert after.count("LambdaFunctionScheduled") == 2
     assert after.count("MapIterationStarted") == 1
+    assert after.count("MapIterationSucceeded") == 2
     assert "MapStateStarted" not in after
 
 

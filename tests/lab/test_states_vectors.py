@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.state_machines import ARN, HEADERS, ROLE, Stage, told
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "states.json").read_text())
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "histories" / "tasks.json").read_text())
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["case"])
