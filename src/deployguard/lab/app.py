@@ -26,6 +26,7 @@ from deployguard.lab.registry import Registry
 from deployguard.lab.spoil import Gate, Spoiler
 from deployguard.lab.states.machines import Machines
 from deployguard.lab.states.service import Executions
+from deployguard.lab.trail import Trail
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -59,6 +60,7 @@ class Lab:
         self._fill()
 
     def _fill(self) -> None:
+        self.trail = Trail(self.knobs)
         self.registry = Registry(self.folder / "images", self.knobs)
         self.fleet = Fleet(
             clock=self.clock,
@@ -142,7 +144,9 @@ class Lab:
         spoiler = Spoiler(self.knobs.due(call), call, self.gate)
         try:
             await spoiler.strike("before")
-            answer = spoiler.changed(await _guarded(self._serve(call, spoiler), call))
+            answer = await _guarded(self._serve(call, spoiler), call)
+            self.trail.note(call, answer)
+            answer = spoiler.changed(answer)
             await spoiler.strike("after")
         except AwsError as problem:
             answer = _refusal(problem, call)
@@ -160,7 +164,7 @@ class Lab:
             told = identity.serve(call, self.knobs.policy)
             if told is None and call.service == "states":
                 told = await self.executions.serve(call)
-            return told or await self.elsewhere.serve(call)
+            return told or self.trail.serve(call) or await self.elsewhere.serve(call)
         finally:
             knobs.caller.reset(who)
 
