@@ -45,6 +45,8 @@ EDGES = {
     "h11": {"burst"},
     "pydantic_settings": {"config"},
     "moto": {"lab"},
+    "jsonata": {"lab"},
+    "jsonpath_ng": {"lab"},
     "uvicorn": {"lab"},
 }
 
@@ -135,3 +137,13 @@ def test_starting_up_imports_no_aws(option: str) -> None:
         heavy |= {"argparse", "pydantic", "json"}
     assert not heavy & set(run.stderr.split())
     assert "deployguard" in run.stdout
+
+
+def test_the_lab_loads_a_query_language_when_a_machine_needs_it() -> None:
+    code = "import sys, deployguard.lab.app; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(run.stdout.split())
+    assert "deployguard.lab.states.jsonata" in loaded
+    assert not {"jsonata", "jsonpath_ng"} & loaded

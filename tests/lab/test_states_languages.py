@@ -13,7 +13,9 @@ from deployguard.lab.states.values import FailureError, Values, put
 from tests.lab.state_machines import ARN, INVOKE, ROLE, Stage, details
 
 DATA = {"a": {"b": [1, 2, {"c": "x"}]}, "text": "hallo", "when": "2026-01-02T03:04:05Z", "n": 5}
-VALUES = Values(DATA, {"State": {"Name": "S"}}, {"kept": {"v": 7}}, result=[3], where="In S. ")
+VALUES = Values(
+    DATA, {"State": {"Name": "S"}}, {"kept": {"v": 7}, "nothing": None}, result=[3], where="In S. "
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,9 @@ VALUES = Values(DATA, {"State": {"Name": "S"}}, {"kept": {"v": 7}}, result=[3], 
         ("$", DATA),
         ("$.a.b[2].c", "x"),
         ("$['a']['b'][0]", 1),
+        ('$["a"].b[-2]', 2),
+        ("$['n','text']", [5, "hallo"]),
+        ("$.a.b[?(@.c == 'x')].c", ["x"]),
         ("$.a.b[*]", [1, 2, {"c": "x"}]),
         ("$..c", ["x"]),
         ("$$.State.Name", "S"),
@@ -47,12 +52,19 @@ def test_a_field_is_filled_from_a_path_or_function(path: str, value: Any) -> Non
     assert templates.fill(template, VALUES) == wanted
 
 
-def test_a_path_to_nothing_is_told_with_the_input() -> None:
+@pytest.mark.parametrize("path", ["$.a.z", "$.a[0]", "$.b[1]", "$.b[-2]", "$.b.z"])
+def test_a_path_to_nothing_is_told_with_the_input(path: str) -> None:
     with pytest.raises(FailureError) as raised:
-        templates.fill({"x.$": "$.a.z"}, VALUES.on({"a": {}}))
+        templates.fill({"x.$": path}, VALUES.on({"a": {}, "b": [1]}))
     assert raised.value.error == "States.Runtime"
-    wanted = "In S. The JSONPath '$.a.z' could not be found in the input '{\"a\":{}}'"
+    shown = '{"a":{},"b":[1]}'
+    wanted = f"In S. The JSONPath '{path}' could not be found in the input '{shown}'"
     assert raised.value.cause == wanted
+
+
+@pytest.mark.parametrize("name", ["where", "1st", "my key", "a-b", "ü"])
+def test_a_path_may_name_what_the_library_for_paths_cannot_read(name: str) -> None:
+    assert VALUES.on({name: 1}).path(f"$.{name}") == 1
 
 
 @pytest.mark.parametrize("text", ["States.Nothing()", "States.Format('{}')", "States.Array("])
@@ -129,8 +141,18 @@ def test_pauses_grow_to_their_limit_and_end() -> None:
         ("$string($sum([1, 2, 3]) / $count([1, 2]))", "3"),
         ("$exists($states.input.gone)", False),
         ("$uppercase($states.context.State.Name)", "S"),
-        ("[{'v': 1}, {'v': 2}][v = 2].v", 2),
+        ("([{'v': 1}, {'v': 2}])[v = 2].v", 2),
         ("$merge([{'a': 1}, {'b': 2}])", {"a": 1, "b": 2}),
+        ("$map([1, 2], function($each) { $each * 2 }) ~> $sum()", 6),
+        ("$fromMillis(1)", "1970-01-01T00:00:00.001Z"),
+        ("$nothing", None),
+        ("[$nothing, $nothing = null]", [None, True]),
+        ("$hash('a', 'SHA-1')", "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8"),
+        ("$length($uuid())", 36),
+        ("$parse('{\"x\": 1}').x", 1),
+        ("$partition([1, 2, 3], 2)", [[1, 2], [3]]),
+        ("$random(7) = $random(7) and $random() < 1", True),
+        ("$range(7, 1, -3)", [7, 4, 1]),
     ],
 )
 def test_an_expression_yields(text: str, value: Any) -> None:
@@ -140,12 +162,29 @@ def test_an_expression_yields(text: str, value: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["$states.input.gone", "$fromMillis(1)", "1 +", "a ~> b"])
-def test_what_is_not_known_of_jsonata_fails_the_state_by_name(text: str) -> None:
-    with pytest.raises(FailureError) as raised:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("$states.input.gone", "returned nothing"),
+        ("$gone", "returned nothing"),
+        ("$", "returned nothing"),
+        ("[{'v': 1}, {'v': 2}][v = 2].v", "returned nothing"),
+        ("1 +", "end of expression"),
+        ("a ~> b", "must be a function"),
+        ("$gone()", "a non-function"),
+        ("$eval('1')", "a non-function"),
+        ("1 / 0", "by zero"),
+        ("$parse('{')", "Expecting"),
+        ("function($x) { $x }", "not JSON"),
+        ("($f := function($n) { $f($n) }; $f(1))", "timeout after 2000 milliseconds"),
+        ("($f := function($n) { 1 + $f($n) }; $f(1))", "Stack overflow"),
+    ],
+)
+def test_an_expression_without_a_value_fails_the_state_by_name(text: str, why: str) -> None:
+    with pytest.raises(FailureError, match=why) as raised:
         jsonata.fill("{% " + text + " %}", VALUES)
     assert raised.value.error == "States.QueryEvaluationError"
-    assert text.strip() in (raised.value.cause or "")
+    assert (raised.value.cause or "").startswith(f"In S. The JSONata expression '{text}'")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-STEP = re.compile(r"\.(?P<name>[^.\[\]*?@()]+)|\['(?P<quoted>[^']*)'\]|\[(?P<index>\d+)\]")
+STEP = re.compile(
+    r"\.(?P<name>[^.\[\]*?@()]+)|\[(?P<index>-?\d+)\]"
+    r"|\[(?P<mark>['\"])(?P<quoted>((?!(?P=mark)).)*)(?P=mark)\]"
+)
 VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)(?P<rest>.*)")
 LARGEST = 262_144  # bytes of a result
 MISSING = object()
@@ -87,7 +90,7 @@ def find(path: str, data: Any) -> Any:
         return _many(path, data)
     for step in steps:
         if isinstance(step, int):
-            if not isinstance(data, list) or step >= len(data):
+            if not isinstance(data, list) or not -len(data) <= step < len(data):
                 return MISSING
         elif not isinstance(data, dict) or step not in data:
             return MISSING
