@@ -35,6 +35,7 @@ PURE = {
     "routes/render",
     "routes/resolve",
     "routes/stages",
+    "traffic",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

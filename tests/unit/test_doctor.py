@@ -14,7 +14,6 @@ from deployguard.doctor.checks import Check, Severity
 from deployguard.doctor.facts import Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate, Rule, Stored
 from deployguard.errors import ConfigurationError, Refusal
-from deployguard.hazards import Unread
 from deployguard.model import (
     LATEST,
     Alias,
@@ -29,6 +28,7 @@ from deployguard.model import (
     Stamp,
 )
 from deployguard.permissions import On, Role, Scope
+from deployguard.traffic import Unread
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 DIGEST, OTHER = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from deployguard.aws.session import Session
 from deployguard.aws.sources.turnstile import Pace, is_local
 from deployguard.errors import AwsFailure
-from deployguard.hazards import Grant, Unread
+from deployguard.hazards import Grant
 from deployguard.model import Expected, Link, Route
 from deployguard.routes import definitions, policies, render, resolve, stages
 from deployguard.routes.definitions import Integration, UnreadableError
 from deployguard.routes.names import Callee, Match
-from deployguard.routes.nouns import Audit, Caller, Outcome, Path, Served, Use
+from deployguard.routes.nouns import Audit, Outcome, Path, Served
 from deployguard.routes.stages import Stage
+from deployguard.traffic import Caller, Unread, Use
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 PATH = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions"

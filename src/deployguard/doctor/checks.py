@@ -9,8 +9,8 @@ from enum import StrEnum
 from deployguard import plan
 from deployguard.doctor.facts import Facts, Kept, Permission
 from deployguard.errors import DeployguardError, NotFound, Refusal
-from deployguard.hazards import Unread
 from deployguard.model import LATEST, Alias, Answer, Function, Image, Probe
+from deployguard.traffic import Unread
 
 FEW = 10  # containers: with less room than that, probes and callers are in each other's way
 HIDING = ("WARN", "ERROR", "FATAL")

@@ -13,10 +13,10 @@ from deployguard.config import Settings
 from deployguard.doctor import granted, lifecycle
 from deployguard.doctor.facts import Facts, Kept
 from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
-from deployguard.hazards import Unread
 from deployguard.model import LATEST, Alias, Function, Image, Probe
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
+from deployguard.traffic import Unread
 
 T = TypeVar("T")
 PARTS = 8  # that are read at once

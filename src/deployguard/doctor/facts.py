@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError
-from deployguard.hazards import Unread
 from deployguard.model import Alias, Function, Image, Probe, Provisioned
 from deployguard.permissions import Need
+from deployguard.traffic import Unread
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from deployguard.aws import identity, images, trials
 from deployguard.aws.session import Session
 from deployguard.doctor.facts import Permission, Place
 from deployguard.errors import AccessDenied, AwsFailure
-from deployguard.hazards import Unread
 from deployguard.model import Function
 from deployguard.permissions import Need, On
+from deployguard.traffic import Unread
 
 Wanted = tuple[str, str]  # an action, and the resource that it is wanted on
 ASKING = ("iam:SimulatePrincipalPolicy", "*")

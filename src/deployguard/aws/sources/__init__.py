@@ -24,11 +24,12 @@ from deployguard.aws.sources import (
 )
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.aws.sources.turnstile import Turnstile
-from deployguard.hazards import Grant, Unread
+from deployguard.hazards import Grant
 from deployguard.model import Function
 from deployguard.routes.names import Callee
-from deployguard.routes.nouns import SOURCES, Caller, Served
+from deployguard.routes.nouns import SOURCES, Served
 from deployguard.routes.policies import caller
+from deployguard.traffic import Caller, Unread
 
 if TYPE_CHECKING:
     from deployguard.run import Run

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 
 def callers(asked: Asked) -> Found:

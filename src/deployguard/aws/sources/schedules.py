@@ -8,7 +8,7 @@ from typing import Any
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.routes import definitions
 from deployguard.routes.names import Match
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 UNIVERSAL = ":scheduler:::aws-sdk:lambda:invoke"
 

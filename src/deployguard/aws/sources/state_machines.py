@@ -7,7 +7,7 @@ from typing import Any
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.routes import definitions
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 NEWEST = 10  # versions that no alias names, which callers may start all the same
 
