@@ -266,7 +266,7 @@ def findings() -> str:
     return "\n".join(
         f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}{_aside(kind)}\n\n"
         f"- Likely cause: {kind.cause}.\n- Fix: {kind.fix}.\n\n"
-        f"```text\n{told[identifier][1]}\n```\n"
+        f"```sh\n{kind.command}\n```\n\n```text\n{told[identifier][1]}\n```\n"
         for identifier, kind in KINDS.items()
     )
 
@@ -277,8 +277,10 @@ def _aside(kind: Kind) -> str:
 
 def finding_index() -> str:
     """Return the list of findings."""
-    rows = [(f"[{name}](#{name.lower()})", kind.title) for name, kind in KINDS.items()]
-    return _table(("id", "title"), *rows)
+    rows = [
+        (f"[{name}](#{name.lower()})", kind.severity, kind.title) for name, kind in KINDS.items()
+    ]
+    return _table(("id", "severity", "title"), *rows)
 
 
 # Permissions

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
 
-from deployguard import journal, judge, lease, plan, remedy, shift
+from deployguard import discover, journal, judge, lease, pins, plan, remedy, shift
+from deployguard.aws import images
+from deployguard.config import Settings
+from deployguard.doctor.facts import Place
 from deployguard.errors import DeployguardError
+from deployguard.findings import filled
 from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
@@ -15,6 +20,7 @@ from deployguard.model import (
     Evidence,
     Expected,
     Function,
+    Image,
     Link,
     Mode,
     Policy,
@@ -25,29 +31,63 @@ from deployguard.model import (
     Route,
     Stamp,
 )
+from deployguard.report import text
 from deployguard.run import EXIT_CODES
 
 NEW, OLD = "20260102T185749Z-8fbaa108-483920", "20260102T175112Z-3f1c22d0-120045"
 NEW_DIGEST, OLD_DIGEST = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
 
 
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:greeter"
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/greeter"
+FUNCTION = Function(
+    name="greeter",
+    arn=ARN,
+    version=LATEST,
+    digest=NEW_DIGEST,
+    image_uri=f"{REPOSITORY}@{NEW_DIGEST}",
+    package_type="Image",
+    state="Active",
+    state_reason="",
+    update_status="Successful",
+    update_reason="",
+    revision="",
+    modified=0.0,
+    timeout_s=3,
+    architecture="x86_64",
+    mode=Mode(),
+    fingerprint="",
+)
+PLACE = Place(
+    account="123456789012",
+    caller="arn:aws:sts::123456789012:assumed-role/deploy/job",
+    region="eu-west-1",
+    endpoint="https://lambda.eu-west-1.amazonaws.com",
+    is_aws=True,
+)
+ABOUT = {"FUNCTION": ARN, "NAME": "greeter", "ALIAS": "live"}
+
+
 def told() -> dict[str, tuple[str, str]]:
-    """Return, for each finding, how it ends a run and what it says that it saw."""
+    """Return, for each finding, how it ends a run and how it is printed."""
+    raised = {error.finding: _raised(error) for error in _errors()}
     judged = {name: _judged(name, evidence) for name, evidence in _evidence().items()}
-    raised = {error.happened[:5]: _raised(error) for error in _errors()}
-    waiting = "error: DG106: greeter is still being updated after 300 s"
-    return judged | raised | {"DG106": ("The run ends with exit code 11.", waiting)}
+    return raised | judged
 
 
 def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
     ruling = judge.ruling(evidence)
-    (seen,) = (finding.seen for finding in ruling.findings if finding.id == name)
+    (found,) = (finding for finding in ruling.findings if finding.id == name)
+    shown = text.finding(
+        asdict(replace(found, command=filled(found.command, ABOUT | {"DIGEST": NEW_DIGEST})))
+    )
     code = EXIT_CODES[ruling.verdict]
-    return f"The verdict is {ruling.verdict} (exit code {code}).", f"seen:     {seen}".rstrip()
+    return f"The verdict is {ruling.verdict} (exit code {code}).", "\n".join(shown)
 
 
 def _raised(error: DeployguardError) -> tuple[str, str]:
-    return f"The run ends with exit code {error.exit_code}.", f"error: {error.happened}"
+    error.command = filled(error.command, ABOUT)
+    return f"The run ends with exit code {error.exit_code}.", f"error: {error}"
 
 
 def _evidence() -> dict[str, Evidence]:
@@ -69,6 +109,7 @@ def _evidence() -> dict[str, Evidence]:
         "DG101": replace(_on(latest), digests={LATEST: OLD_DIGEST}),
         "DG102": replace(_on(live), expected=Expected(NEW_DIGEST, None, Link.NONE)),
         "DG104": _on(live, _probe(live, build_id=OLD)),
+        "DG114": _on(live, _unstamped(live)),
         "DG107": replace(_on(latest, _probe(latest, version=LATEST)), updated=1767380200.0),
         "DG201": replace(
             _on(latest, _probe(latest, build_id=OLD, version=LATEST)),
@@ -81,6 +122,7 @@ def _evidence() -> dict[str, Evidence]:
             _on(live, _probe(live)),
             replacement=Replacement(Remedy.DRAIN, 1767380200.0, ("c" * 32,)),
         ),
+        "DG113": replace(silent["DG301"], mode=Mode(overrides=('Command ["jobs.handler"]',))),
         "DG304": _on(latest, _probe(latest, version=LATEST)),
         "DG305": _on(live, _probe(live, said="41")),
         "DG307": replace(_on(live, *fresh), mode=Mode(tenant_isolated=True)),
@@ -142,36 +184,44 @@ def _probe(
     )
 
 
+def _unstamped(route: Route) -> Probe:
+    found = _probe(route)
+    assert found.breadcrumb is not None
+    why = "no file /var/task/build-stamp.json"
+    return replace(found, breadcrumb=replace(found.breadcrumb, stamp=None, stamp_error=why))
+
+
 def _errors() -> Iterator[DeployguardError]:
     refused = "AWS kept refusing the change"
     intent = Intent(What.ALIAS, "41", ("42",), name="live")
     before = lease.alias_from(intent.before, name="live")
-    yield shift.needs_a_person("greeter", intent, before, why=refused)
-    yield journal.stays("greeter", why=refused)
-    yield remedy.reserved_elsewhere("greeter", "50", now="20", why=refused)
-    function = Function(
-        name="greeter",
-        arn="arn",
-        version=LATEST,
-        digest=NEW_DIGEST,
-        image_uri=None,
-        package_type="Image",
-        state="Active",
-        state_reason="",
-        update_status="Failed",
-        update_reason="ImageAccessDenied: Lambda does not have permission to access the image",
-        revision="",
-        modified=0.0,
-        timeout_s=3,
-        architecture="x86_64",
-        mode=Mode(),
-        fingerprint="",
-    )
-    for refusing in (
-        lambda: plan.refuse_unsafe(function),
-        lambda: plan.expected(NEW_DIGEST, labels=Stamp(NEW), pipeline=Stamp(OLD)),
-    ):
+    yield shift.needs_a_person(ARN, intent, before, why=refused)
+    yield journal.stays(ARN, why=refused)
+    yield remedy.reserved_elsewhere(ARN, "50", now="20", why=refused)
+    yield journal.held_by(lease.Lease("9f3c21ab", "github/7712345", 1767380269.0), "greeter")
+    yield discover.no_alias("greeter", "live")
+    yield discover.unfinished(replace(FUNCTION, update_status="InProgress"), after_s=300)
+    yield images.missing(images.parse(f"{REPOSITORY}:main"))
+    for refusing in _refusing():
         try:
             refusing()
         except DeployguardError as error:
             yield error
+
+
+def _refusing() -> Iterator[Callable[[], object]]:
+    """Yield calls that refuse."""
+    why = "ImageAccessDenied: Lambda does not have permission to access the image"
+    image = Image(REPOSITORY, NEW_DIGEST, "arm64", Stamp(NEW))
+    live = plan.Live(FUNCTION, None, None, image, Expected(NEW_DIGEST, NEW, Link.VERIFIED))
+    for function in (
+        replace(FUNCTION, update_status="Failed", update_reason=why),
+        replace(FUNCTION, package_type="Zip", digest=None),
+        replace(FUNCTION, state="Failed", state_reason="InvalidImage: it cannot be read"),
+    ):
+        yield partial(plan.refuse_unsafe, function)
+    yield partial(plan.expected, NEW_DIGEST, labels=Stamp(NEW), pipeline=Stamp(OLD))
+    yield partial(plan.refuse_other_architecture, live)
+    yield partial(plan.refuse_long_hold, FUNCTION, hold_ms=5000)
+    yield partial(images.refuse_index, f"{REPOSITORY}:main", images.INDEXES[1])
+    yield partial(pins.refuse_unexpected, PLACE, Settings(expect_account="999999999999"))

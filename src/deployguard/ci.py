@@ -123,6 +123,7 @@ def _message(finding: Finding) -> str:
         "expected": finding.expected,
         "cause": finding.cause,
         "fix": finding.fix,
+        "run": finding.command,
         "help": finding.help,
     }
     return "\n".join(f"{name}: {text}" for name, text in parts.items() if text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from deployguard.findings import finding
+from deployguard.findings import filled, finding
 from deployguard.model import (
     LATEST,
     Answer,
@@ -29,9 +30,7 @@ FAILURES = {
 
 def superseded(evidence: Evidence) -> Finding:
     """Name what somebody else changed."""
-    return finding(
-        "DG401", seen=evidence.superseded, expected="nobody else changes the route meanwhile"
-    )
+    return finding("DG401", seen=evidence.superseded)
 
 
 def wrong_digest(evidence: Evidence, route: Route) -> Finding:
@@ -55,30 +54,25 @@ def unlabelled(evidence: Evidence) -> Finding:
         "DG102",
         seen=f"no label dev.deployguard.build-id was read of {evidence.expected.digest}, "
         "and no stamp file was passed",
-        expected="a build id in the image's labels, or in a stamp file of the pipeline",
     )
 
 
 def unready(evidence: Evidence) -> Finding:
     """Say why provisioned containers cannot be counted on."""
-    return finding("DG309", seen=evidence.unready, expected="provisioned concurrency READY")
+    return finding("DG309", seen=evidence.unready)
 
 
 def no_way_back(evidence: Evidence) -> Finding:
     """Say why the alias could not go back to what it served before."""
-    return finding(
-        "DG405", seen=evidence.no_way_back, expected="a previous version that can serve again"
-    )
+    return finding("DG405", seen=evidence.no_way_back)
 
 
 def mode(evidence: Evidence) -> Finding | None:
     """Name the way the containers run, where it limits what can be claimed."""
     if evidence.mode.tenant_isolated:
-        return finding("DG307", seen="TenantIsolationMode PER_TENANT", expected="shared containers")
+        return finding("DG307", seen="TenantIsolationMode PER_TENANT")
     if evidence.mode.managed_instances:
-        return finding(
-            "DG308", seen="a capacity provider", expected="one invocation at a time in a container"
-        )
+        return finding("DG308", seen="a capacity provider")
     return None
 
 
@@ -94,12 +88,19 @@ def unproven(
     found = [
         *_stale(evidence, route, probes, states=states),
         *_failed(route, probes),
+        *_replaced_handler(evidence, probes),
         *_contradicting(route, probes),
         *_older(evidence, route, probes),
+        *_unstamped(route, probes),
     ]
     if not found:
         found.append(_too_little(route, probes, seen=seen))
-    return tuple(found)
+    return tuple(_about(route, each) for each in found)
+
+
+def _about(route: Route, found: Finding) -> Finding:
+    """Name the route in what there is to do."""
+    return replace(found, command=filled(found.command, {"QUALIFIER": route.qualifier}))
 
 
 def _stale(
@@ -174,10 +175,16 @@ def _failed(route: Route, probes: Sequence[Probe]) -> list[Finding]:
                 finding(
                     identifier,
                     seen=f"{len(failed)} of {len(probes)} probes of {route.qualifier}: {detail}",
-                    expected="a breadcrumb from each probe",
                 )
             )
     return found
+
+
+def _replaced_handler(evidence: Evidence, probes: Sequence[Probe]) -> list[Finding]:
+    """Name what may be why a handler does not know the canary."""
+    replaced = evidence.mode.overrides
+    is_unaware = any(p.answer in (Answer.NO_BREADCRUMB, Answer.FUNCTION_ERROR) for p in probes)
+    return [finding("DG113", seen=", ".join(replaced))] if replaced and is_unaware else []
 
 
 def _contradicting(route: Route, probes: Sequence[Probe]) -> list[Finding]:
@@ -217,22 +224,22 @@ def _older(evidence: Evidence, route: Route, probes: Sequence[Probe]) -> list[Fi
             "DG107",
             seen=f"{len(older)} of {len(probes)} probes of {route.qualifier} were answered by "
             f"containers from before {updated}",
-            expected="containers that were born after the update, or another build id",
         )
     ]
 
 
+def _unstamped(route: Route, probes: Sequence[Probe]) -> list[Finding]:
+    why = [
+        probe.breadcrumb.stamp_error
+        for probe in probes
+        if probe.breadcrumb is not None and probe.breadcrumb.stamp is None
+    ]
+    if not why:
+        return []
+    seen = f"{len(why)} of {len(probes)} breadcrumbs of {route.qualifier} held no stamp: {why[0]}"
+    return [finding("DG114", seen=seen)]
+
+
 def _too_little(route: Route, probes: Sequence[Probe], *, seen: Coverage) -> Finding:
     missing = "; ".join(seen.shortfalls) or "more agreeing probes"
-    unstamped = [
-        p.breadcrumb.stamp_error
-        for p in probes
-        if p.breadcrumb is not None and p.breadcrumb.stamp is None
-    ]
-    cause = f"{len(unstamped)} breadcrumbs held no stamp: {unstamped[0]}" if unstamped else ""
-    return finding(
-        "DG304",
-        seen=f"{len(probes)} probes of {route.qualifier}: {missing}",
-        expected="enough agreeing evidence to speak for every container",
-        cause=cause,
-    )
+    return finding("DG304", seen=f"{len(probes)} probes of {route.qualifier}: {missing}")

@@ -175,13 +175,18 @@ class Mode:
     tenant_isolated: bool = False
     managed_instances: bool = False
     snap_start: bool = False
+    overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
 
 
 class Severity(StrEnum):
-    """Whether a finding is a reason for the verdict, or beside it."""
+    """How much a finding weighs: in a judgement an error or a warning, in a preflight the rest."""
 
-    ERROR = "error"
-    WARNING = "warning"  # it moves no verdict
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"  # it moves no verdict, and stops no command
+    REFUSED = "refused"  # a command could not run, or would refuse to
+    BROKEN = "broken"  # what runs is not what was shipped, or cannot be
+    ERROR = "error"  # a reason for the verdict, or for there being none
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,7 @@ class Finding:
     fix: str
     help: str
     severity: Severity = Severity.ERROR
+    command: str = ""  # that fixes it
 
 
 @dataclass(frozen=True)
@@ -307,7 +313,6 @@ class Setup:
     subnets: int = 0
     log_format: str = "Text"
     log_levels: Mapping[str, str] = field(default_factory=dict)  # of the application, the system
-    overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
     is_durable: bool = False
 
 

@@ -118,7 +118,7 @@ WORSE: list[tuple[str, str, dict[str, Any]]] = [
     ("instances", "refused", {"latest": mode(managed_instances=True)}),
     ("snapshots", "note", {"latest": mode(snap_start=True)}),
     ("durable", "note", {"latest": setup(is_durable=True)}),
-    ("handler", "warning", {"latest": setup(overrides=('Command ["a.b"]',))}),
+    ("handler", "warning", {"latest": mode(overrides=('Command ["a.b"]',))}),
     ("logs", "warning", {"latest": setup(log_format="JSON", log_levels={"system": "WARN"})}),
     ("registry", "warning", {"image": HIDDEN}),
     ("registry", "broken", {"image": Refusal("it is an index", fix="build")}),

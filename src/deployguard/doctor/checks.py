@@ -90,12 +90,12 @@ def _of_function(facts: Facts) -> Iterator[Check]:
     network = f"in {setup.subnets} subnets of a VPC" if setup.subnets else "in no VPC"
     yield Check("function", "memory", Severity.OK, f"{setup.memory_mb} MB, {network}")
     yield _of_logs(function)
-    if setup.overrides:
+    if function.mode.overrides:
         yield Check(
             "function",
             "handler",
             Severity.WARNING,
-            f"ImageConfig outweighs what the image says: {', '.join(setup.overrides)}",
+            f"ImageConfig outweighs what the image says: {', '.join(function.mode.overrides)}",
             "remove it from the function, or make sure that it names the guarded handler",
         )
     else:

@@ -8,6 +8,8 @@ from typing import Any
 
 SHOWN_CONTAINERS = 5
 STATES = ("stale", "unknown", "fresh")
+SIGHT = (("seen", "seen"), ("expected", "expected"))
+AIDS = (("cause", "cause"), ("fix", "fix"), ("run", "command"), ("help", "help"))
 FATES = ("stayed", "unseen", "gone")
 
 
@@ -22,9 +24,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     error = document["error"]
     if error is not None:
         yield f"error: {error['happened']}"
-        for part in ("cause", "fix"):
-            if error[part]:
-                yield f"  {part + ':':<7}{error[part]}"
+        for label, part in AIDS:
+            if error.get(part):
+                yield f"  {label + ':':<7}{error[part]}"
         yield ""
     ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"
     yield f"{document['verdict'] or 'DONE'} {ended}"
@@ -44,8 +46,9 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     for change in function["changes"]:
         yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
-    for finding in function["findings"]:
-        yield from _finding(finding)
+    for each in function["findings"]:
+        yield from finding(each)
+        yield ""
 
 
 def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
@@ -118,9 +121,10 @@ def _what(change: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items() if value)
 
 
-def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
-    aside = "warning: " if finding.get("severity") == "warning" else ""
-    yield f"{finding['id']} {aside}{finding['title']}"
-    for part in ("seen", "expected", "cause", "fix", "help"):
-        yield f"  {part + ':':<10}{finding[part]}"
-    yield ""
+def finding(found: Mapping[str, Any]) -> Iterator[str]:
+    """Tell one finding, line by line."""
+    aside = "warning: " if found.get("severity") == "warning" else ""
+    yield f"{found['id']} {aside}{found['title']}"
+    for label, part in (*SIGHT, *AIDS):
+        if found.get(part):
+            yield f"  {label + ':':<10}{found[part]}"

@@ -16,7 +16,7 @@ def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, 
     """Return the document of an audit, or of what ended it early."""
     audit = ended if isinstance(ended, Audit) else None
     error = ended if not isinstance(ended, Audit) else None
-    parts = ("happened", "cause", "fix")
+    parts = ("happened", "cause", "fix", "command", "help")
     return {
         "schema": SCHEMA,
         "command": run.record.command,
