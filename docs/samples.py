@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
-from deployguard import discover, journal, judge, lease, pins, plan, remedy, shift
+from deployguard import discover, journal, judge, lease, permissions, pins, plan, remedy, shift
 from deployguard.aws import images
 from deployguard.config import Settings
-from deployguard.doctor.facts import Place
+from deployguard.doctor import checks, show
+from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
+from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError
 from deployguard.findings import filled
 from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
+    Alias,
     Answer,
     Breadcrumb,
     Evidence,
@@ -29,10 +33,13 @@ from deployguard.model import (
     Replacement,
     Round,
     Route,
+    Setup,
+    Severity,
     Stamp,
 )
 from deployguard.report import text
 from deployguard.run import EXIT_CODES
+from deployguard.traffic import Unread
 
 NEW, OLD = "20260102T185749Z-8fbaa108-483920", "20260102T175112Z-3f1c22d0-120045"
 NEW_DIGEST, OLD_DIGEST = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
@@ -65,14 +72,31 @@ PLACE = Place(
     endpoint="https://lambda.eu-west-1.amazonaws.com",
     is_aws=True,
 )
+LEASE = lease.Lease(
+    "9f3c21ab",
+    "github/7712345",
+    until=1767380269.0,
+    intents=(Intent(What.ALIAS, "41", ("42",), name="live"),),
+)
+LEVELS = {"application": "ERROR", "system": "WARN"}
 ABOUT = {"FUNCTION": ARN, "NAME": "greeter", "ALIAS": "live"}
 
 
 def told() -> dict[str, tuple[str, str]]:
     """Return, for each finding, how it ends a run and how it is printed."""
+    looked = {name: _looked(name, facts) for name, facts in _facts().items()}
     raised = {error.finding: _raised(error) for error in _errors()}
     judged = {name: _judged(name, evidence) for name, evidence in _evidence().items()}
-    return raised | judged
+    return looked | raised | judged
+
+
+def _looked(name: str, facts: Facts) -> tuple[str, str]:
+    (check,) = (
+        check for check in checks.all_of(facts) if check.finding and check.finding.id == name
+    )
+    code = checks.exit_code((check,))
+    shown = "\n".join(show.row(check, len(check.name)))
+    return f"`doctor` tells it ({check.severity}, exit code {code}).", shown
 
 
 def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
@@ -82,7 +106,10 @@ def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
         asdict(replace(found, command=filled(found.command, ABOUT | {"DIGEST": NEW_DIGEST})))
     )
     code = EXIT_CODES[ruling.verdict]
-    return f"The verdict is {ruling.verdict} (exit code {code}).", "\n".join(shown)
+    end = f"The verdict is {ruling.verdict} (exit code {code})."
+    if found.severity is Severity.WARNING:
+        end = "It is a warning beside the verdict, which it does not move."
+    return end, "\n".join(shown)
 
 
 def _raised(error: DeployguardError) -> tuple[str, str]:
@@ -191,6 +218,62 @@ def _unstamped(route: Route) -> Probe:
     return replace(found, breadcrumb=replace(found.breadcrumb, stamp=None, stamp_error=why))
 
 
+def _facts() -> dict[str, Facts]:
+    """Return what `doctor` finds out where something is in the way."""
+    unread = Unread("the image", "the role lacks ecr:BatchGetImage on *", "grant ecr:BatchGetImage")
+    role = "arn:aws:iam::123456789012:role/deploy"
+    (publish,) = (n for n in permissions.of(["check"]) if n.action == "lambda:PublishVersion")
+    missing = Permission("check", missing=((publish, ARN),))
+    moving = "d-1A2B3C4D5 of greeter is InProgress"
+    in_s3 = Deployment("d-1A2B3C4D5", f"{moving}; its AppSpec lies in S3", is_ours=False)
+    latest = partial(replace, FUNCTION)
+    changes: dict[str, dict[str, Any]] = {
+        "DG407": {"lease": LEASE, "now": LEASE.until + 60},
+        "DG409": {"deployments": (Deployment("d-1A2B3C4D5", moving, is_ours=True),)},
+        "DG410": {"deployments": (in_s3,)},
+        "DG502": {"place": replace(PLACE, endpoint="http://127.0.0.1:4566", is_aws=False)},
+        "DG504": {"latest": latest(setup=Setup(log_format="JSON", log_levels=LEVELS))},
+        "DG505": {"latest": latest(mode=Mode(snap_start=True))},
+        "DG506": {"latest": latest(setup=Setup(is_durable=True))},
+        "DG507": {"kept": (Kept("version 41", "", Fate("lifecycle rule 1 deletes it now", True)),)},
+        "DG509": {"alias": Alias("live", f"{ARN}:live", LATEST, {}, "")},
+        "DG510": {"latest": latest(reserved_concurrency=0)},
+        "DG511": {"in_use": 995},
+        "DG512": {"probe": None},
+        "DG513": {"permissions": (missing,)},
+        "DG514": {"how_permitted": f"the role lacks iam:SimulatePrincipalPolicy on {role}"},
+        "DG515": {"image": unread},
+        "DG516": {"siblings": (f"billing ({OLD_DIGEST})",)},
+    }
+    return {name: replace(_sound(), **each) for name, each in changes.items()}
+
+
+def _sound() -> Facts:
+    """Return what `doctor` finds out where nothing is in the way."""
+    live = Route("callers", "live", {"42": 1.0})
+    return Facts(
+        place=PLACE,
+        named_endpoint=None,
+        name="greeter",
+        latest=FUNCTION,
+        alias_name="live",
+        alias=Alias("live", f"{ARN}:live", "42", {}, ""),
+        behind=replace(FUNCTION, version="42"),
+        image=Image(REPOSITORY, NEW_DIGEST, "x86_64", Stamp(NEW)),
+        kept=(),
+        siblings=(),
+        lease=None,
+        now=LEASE.until,
+        deployments=(),
+        provisioned=None,
+        unreserved=1000,
+        in_use=0,
+        hold_ms=500,
+        probe=_probe(live),
+        permissions=(),
+    )
+
+
 def _errors() -> Iterator[DeployguardError]:
     refused = "AWS kept refusing the change"
     intent = Intent(What.ALIAS, "41", ("42",), name="live")
@@ -198,7 +281,7 @@ def _errors() -> Iterator[DeployguardError]:
     yield shift.needs_a_person(ARN, intent, before, why=refused)
     yield journal.stays(ARN, why=refused)
     yield remedy.reserved_elsewhere(ARN, "50", now="20", why=refused)
-    yield journal.held_by(lease.Lease("9f3c21ab", "github/7712345", 1767380269.0), "greeter")
+    yield journal.held_by(LEASE, "greeter")
     yield discover.no_alias("greeter", "live")
     yield discover.unfinished(replace(FUNCTION, update_status="InProgress"), after_s=300)
     yield images.missing(images.parse(f"{REPOSITORY}:main"))
@@ -221,6 +304,7 @@ def _refusing() -> Iterator[Callable[[], object]]:
     ):
         yield partial(plan.refuse_unsafe, function)
     yield partial(plan.expected, NEW_DIGEST, labels=Stamp(NEW), pipeline=Stamp(OLD))
+    yield partial(lease.parse, "the alias of the reports team", function=ARN)
     yield partial(plan.refuse_other_architecture, live)
     yield partial(plan.refuse_long_hold, FUNCTION, hold_ms=5000)
     yield partial(images.refuse_index, f"{REPOSITORY}:main", images.INDEXES[1])

@@ -156,8 +156,16 @@ NEEDS = (
         Role.OBSERVER,
         On.ACCOUNT,
         (DOCTOR,),
+        "iam:GetRole",
         "iam:SimulatePrincipalPolicy",
         without="whether the role may write is not known beforehand",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (DOCTOR,),
+        "lambda:ListFunctions",
+        without="that other functions run other images of the repository is not seen",
     ),
     *_rows(Role.PROBER, On.ROUTES, JUDGING, "lambda:InvokeFunction"),
     *_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from deployguard import permissions
 from deployguard.aws import functions, identity, trials
 from deployguard.aws.session import Session
 from deployguard.doctor import granted
+from deployguard.doctor.facts import Permission
 from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS, On
 from tests.guard.test_routes import machine, notify, rule, schedule, subscribe
@@ -164,7 +166,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
         {"lambda:DeleteFunctionConcurrency", "lambda:GetAccountSettings"},
     ),
     ("prune", prune, many_versions, {"lambda:GetAlias", "lambda:UpdateAlias"}),
-    ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments"}),
+    ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments", "iam:GetRole"}),
     ("routes", routes, called_from_everywhere, set()),
 ]
 EXIT_CODES = {"verify": [0, 10], "routes": [10]}  # where the alias serves the build before
@@ -228,6 +230,29 @@ def test_each_action_that_is_taken_away_is_named_for_each_command_that_needs_it(
         for command, missing in lacking(session, live, action).items():
             needed = {need.action for need in permissions.of([command])}
             assert missing == needed & {action}
+
+
+def test_a_role_is_looked_up_by_its_path_which_its_session_does_not_tell(
+    live: Team, session: Session
+) -> None:
+    live.lab.client("iam").create_role(
+        RoleName="pipeline", Path="/deploy/", AssumeRolePolicyDocument="{}"
+    )
+    caller = "arn:aws:sts::123456789012:assumed-role/pipeline/job"
+    place = replace(identity.place(session), caller=caller)
+    latest = functions.function(session, live.name)
+
+    def look_up(*denied: str) -> tuple[tuple[Permission, ...], str]:
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        nothing = {"Effect": "Deny", "Action": ["lambda:PublishVersion", *denied], "Resource": "*"}
+        live.lab.set(policy={"Statement": [everything, nothing]})
+        return granted.look_up(session, place, live.name, latest, "live", commands=["check"])
+
+    (found,), why = look_up()
+    assert ([need.action for need, _ in found.missing], why) == (["lambda:PublishVersion"], "")
+    (found,), why = look_up("iam:GetRole")
+    assert "lambda:PublishVersion" in found.unknown
+    assert why == "it knows no such role: one with a path is found with iam:GetRole only"
 
 
 def test_without_iam_each_read_that_is_denied_is_found_by_a_harmless_call(

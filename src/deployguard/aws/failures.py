@@ -173,6 +173,7 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "GetLifecyclePolicy": "ecr:GetLifecyclePolicy",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetRole": "iam:GetRole",
     "Invoke": "lambda:InvokeFunction",
     "ListDeployments": "codedeploy:ListDeployments",
     "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",

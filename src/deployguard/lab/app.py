@@ -136,6 +136,8 @@ class Lab:
                 return await self._serve_lambda(call, stale=spoiler.stale())
             if call.service == "ecr":
                 return await self._serve_ecr(call)
+            if call.operation == "SimulatePrincipalPolicy":
+                await self.elsewhere.require_role(identity.principal(call))
             told = identity.serve(call, self.knobs.policy)
             return told or await self.elsewhere.serve(call)
         finally:

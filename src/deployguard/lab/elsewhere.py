@@ -14,7 +14,7 @@ from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
 from deployguard.lab.mended import Mended
-from deployguard.lab.nouns import ACCOUNT, Build
+from deployguard.lab.nouns import ACCOUNT, AwsError, Build
 
 Lines = list[tuple[int, str]]
 PER_CONNECTION = {"connection", "content-length", "date", "server", "transfer-encoding"}
@@ -56,6 +56,11 @@ class Elsewhere:
         await asyncio.get_running_loop().run_in_executor(
             self.thread, _know_repository, call.region, call.resource
         )
+
+    async def require_role(self, arn: str) -> None:
+        """Raise IAM's error for a role that does not exist, or has another path."""
+        if ":role/" in arn:
+            await asyncio.get_running_loop().run_in_executor(self.thread, _require_role, arn)
 
     async def reset(self) -> None:
         """Forget everything that moto and the log buffer hold."""
@@ -160,6 +165,15 @@ def _know_repository(region: str, name: str) -> None:
     backend = ecr_backends[ACCOUNT][region]
     if name not in backend.repositories:
         backend.create_repository(name, ACCOUNT, {}, None, "MUTABLE", [])
+
+
+def _require_role(arn: str) -> None:
+    from moto.iam.models import iam_backends
+
+    roles = iam_backends[ACCOUNT]["aws"].roles.values()
+    if arn not in {role.arn for role in roles}:
+        name = arn.rpartition("/")[2]
+        raise AwsError(404, "NoSuchEntity", f"The role with name {name} cannot be found.")
 
 
 def _write(build: Build, stream: str, lines: Lines) -> None:
