@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deployguard.model import Finding
+from deployguard.model import Finding, Severity
 
 HELP = "https://github.com/deployguard/deployguard/blob/main/docs/findings.md"
 
@@ -15,6 +15,7 @@ class Kind(NamedTuple):
     title: str
     cause: str
     fix: str
+    severity: Severity = Severity.ERROR
 
 
 KINDS = {
@@ -152,6 +153,7 @@ KINDS = {
         "it is the first deploy, or a lifecycle rule took the image of the previous version",
         "keep images in ECR for as long as a rollback may need them; after a first deploy there "
         "is nothing to do",
+        severity=Severity.WARNING,
     ),
 }
 
@@ -169,4 +171,5 @@ def finding(
         cause=cause or kind.cause,
         fix=fix or kind.fix,
         help=f"{HELP}#{identifier.lower()}",
+        severity=kind.severity,
     )

@@ -177,6 +177,13 @@ class Mode:
     snap_start: bool = False
 
 
+class Severity(StrEnum):
+    """Whether a finding is a reason for the verdict, or beside it."""
+
+    ERROR = "error"
+    WARNING = "warning"  # it moves no verdict
+
+
 @dataclass(frozen=True)
 class Finding:
     """One named problem: what was seen and expected, the cause, the fix."""
@@ -188,6 +195,7 @@ class Finding:
     cause: str
     fix: str
     help: str
+    severity: Severity = Severity.ERROR
 
 
 @dataclass(frozen=True)
@@ -289,18 +297,6 @@ class Change:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     result: str = "ok"  # ok, failed or unknown
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A move of an alias that was kept: what it served since, and what before."""
-
-    function: str  # ARN
-    alias: str
-    at: str  # when the run began; ISO 8601, UTC
-    command: str
-    version: str
-    before: str | None
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,16 @@ from deployguard.model import (
     Coverage,
     Evidence,
     Finding,
-    Kept,
     Probe,
     Round,
     RouteRuling,
     Ruling,
+    Severity,
     State,
     Verdict,
 )
 from deployguard.report import contradiction
+from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
 
 SCHEMA = "deployguard/report/v1"
@@ -245,8 +246,13 @@ def findings(document: Mapping[str, Any]) -> list[Finding]:
         if error
         else []
     )
-    found = [Finding(**item) for each in document["functions"] for item in each["findings"]]
+    found = [_finding(item) for each in document["functions"] for item in each["findings"]]
     return [*ended, *found]
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    """Read one back; reports were once written without the severity."""
+    return Finding(**{**item, "severity": Severity(item.get("severity", "error"))})
 
 
 def outputs(document: Mapping[str, Any]) -> dict[str, str]:

@@ -119,7 +119,8 @@ def _what(change: Mapping[str, Any]) -> str:
 
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{finding['id']} {finding['title']}"
+    aside = "warning: " if finding.get("severity") == "warning" else ""
+    yield f"{finding['id']} {aside}{finding['title']}"
     for part in ("seen", "expected", "cause", "fix", "help"):
         yield f"  {part + ':':<10}{finding[part]}"
     yield ""
