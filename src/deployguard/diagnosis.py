@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from deployguard.findings import finding
@@ -18,6 +18,7 @@ from deployguard.model import (
     Route,
     State,
 )
+from deployguard.traffic import Caller, Discovery, listed
 
 FAILURES = {
     Answer.NO_BREADCRUMB: "DG301",
@@ -34,19 +35,45 @@ def superseded(evidence: Evidence) -> Finding:
     )
 
 
-def wrong_digest(evidence: Evidence, route: Route) -> Finding:
-    """Name a route whose versions hold another image."""
-    expected = evidence.expected.digest
+def other_digest(evidence: Evidence, route: Route) -> tuple[Finding, ...]:
+    """Name each reason why a route ends at another image: who made it so, and can mend it."""
+    callers = evidence.callers_of(route.qualifier)
+    by_variable = [caller for caller in callers if caller.variables]
+    others = [caller for caller in callers if not caller.variables]
+    found = []
+    if by_variable:
+        found.append(_other_digest("DG208", evidence, route, by_variable))
+    if others or not by_variable:
+        found.append(_other_digest(_of_qualifier(evidence, route), evidence, route, others))
+    return tuple(found)
+
+
+def _of_qualifier(evidence: Evidence, route: Route) -> str:
+    if route.qualifier == LATEST:
+        return "DG101"
+    if route.is_one_version:
+        return "DG206"
+    digests = [evidence.digests.get(version) for version in route.versions]
+    return "DG203" if evidence.expected.digest in digests else "DG202"
+
+
+def _other_digest(
+    identifier: str, evidence: Evidence, route: Route, callers: Sequence[Caller]
+) -> Finding:
     shares = ", ".join(
         f"{share:.0%} to version {version} ({evidence.digests.get(version, 'unknown digest')})"
         for version, share in route.versions.items()
     )
     seen = f"{route.qualifier} sends {shares}"
-    if route.qualifier == LATEST:
-        runs = evidence.digests.get(LATEST, "an unknown digest")
-        return finding("DG101", seen=f"{LATEST} runs {runs}", expected=expected)
-    serves_expected = any(evidence.digests.get(v) == expected for v in route.versions)
-    return finding("DG203" if serves_expected else "DG202", seen=seen, expected=expected)
+    if route.qualifier == LATEST or route.is_one_version:
+        runs = evidence.digests.get(route.qualifier, "an unknown digest")
+        seen = f"{_version(route.qualifier)} runs {runs}"
+    by = f", and it is called by {listed(callers)}" if callers else ""
+    return finding(identifier, seen=seen + by, expected=evidence.expected.digest)
+
+
+def _version(qualifier: str) -> str:
+    return f"version {qualifier}" if qualifier.isdigit() else qualifier
 
 
 def unlabelled(evidence: Evidence) -> Finding:
@@ -59,16 +86,56 @@ def unlabelled(evidence: Evidence) -> Finding:
     )
 
 
-def unready(evidence: Evidence) -> Finding:
-    """Say why provisioned containers cannot be counted on."""
-    return finding("DG309", seen=evidence.unready, expected="provisioned concurrency READY")
+def doubts(evidence: Evidence) -> tuple[Finding, ...]:
+    """Name what keeps any verdict from being FRESH, besides the routes themselves."""
+    found = []
+    if evidence.unready:
+        seen = evidence.unready
+        found.append(finding("DG309", seen=seen, expected="provisioned concurrency READY"))
+    lost = [caller for caller in evidence.calling if caller.qualifier in evidence.missing]
+    if lost:
+        found.append(
+            finding(
+                "DG209",
+                seen=f"{', '.join(evidence.missing)} does not exist, "
+                f"and it is called by {listed(lost)}",
+                expected="callers of qualifiers that exist",
+            )
+        )
+    if evidence.policy.discovery is Discovery.REQUIRED:
+        found += _unknown(evidence)
+    return tuple(found)
 
 
-def no_way_back(evidence: Evidence) -> Finding:
-    """Say why the alias could not go back to what it served before."""
-    return finding(
-        "DG405", seen=evidence.no_way_back, expected="a previous version that can serve again"
-    )
+def _unknown(evidence: Evidence) -> Iterator[Finding]:
+    dynamic = [caller for caller in evidence.calling if caller.qualifier is None]
+    unread = [f"{unread.what} ({unread.why})" for unread in evidence.unread]
+    named = [f"{caller} tells its qualifier at run time only" for caller in dynamic]
+    if unread or named:
+        yield finding(
+            "DG310",
+            seen="; ".join((*unread, *named)),
+            expected="all that calls the function, as --routes required demands",
+            fix=evidence.unread[0].fix if unread else "",
+        )
+
+
+def warnings(evidence: Evidence) -> tuple[Finding, ...]:
+    """Name what moves no verdict, and should be known."""
+    found = []
+    if evidence.no_way_back:
+        seen, expected = evidence.no_way_back, "a previous version that can serve again"
+        found.append(finding("DG405", seen=seen, expected=expected))
+    around = evidence.callers_of(LATEST) if evidence.alias else ()
+    if around:
+        found.append(
+            finding(
+                "DG207",
+                seen=f"{LATEST} is called by {listed(around)}",
+                expected=f"callers of {evidence.alias}",
+            )
+        )
+    return tuple(found)
 
 
 def mode(evidence: Evidence) -> Finding | None:

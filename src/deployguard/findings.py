@@ -83,6 +83,30 @@ KINDS = {
         "refresh again with `--remedy publish` and traffic through an alias, which leaves old "
         "containers behind at once",
     ),
+    "DG206": Kind(
+        "A version is called by its number, and holds another image",
+        "whoever calls it names a version, which nobody can move, instead of an alias",
+        "name the alias instead of the number, and deploy that definition; a number that is "
+        "meant to stay is left out by --ignore",
+    ),
+    "DG207": Kind(
+        "Callers go around the alias",
+        "they name the function without a qualifier, so each update reaches them at once, "
+        "before any check, and putting the alias back does not",
+        "let them name the alias",
+        severity=Severity.WARNING,
+    ),
+    "DG208": Kind(
+        "A stage variable names another build",
+        "the stage of the API makes the qualifier of a variable, which names an alias that "
+        "nobody moved",
+        "set the stage variable to the alias that is deployed, or move the one that it names",
+    ),
+    "DG209": Kind(
+        "Callers name a qualifier that does not exist",
+        "the alias or version was deleted, or never created, so these calls fail",
+        "create the alias, or let its callers name one that exists",
+    ),
     "DG301": Kind(
         "No breadcrumb came back",
         "the handler in this image is not wrapped by deployguard.canary",
@@ -127,6 +151,11 @@ KINDS = {
         "Provisioned containers are not ready",
         "AWS is still moving provisioned concurrency to the new version, or failed to",
         "wait until it is READY, or mend what the reason names",
+    ),
+    "DG310": Kind(
+        "Not all callers are known",
+        "the role may not read some sources, or a caller makes the qualifier at run time",
+        "grant what is missing, name what can be read by --sources, or let callers name the alias",
     ),
     "DG401": Kind(
         "Another deploy moved on",

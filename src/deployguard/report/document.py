@@ -112,12 +112,15 @@ def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
     """Return the members that follow from the evidence alone."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        return {**nothing, "replacement": None, "findings": [], "rounds": [], "evidence": []}
+        nothing |= {"callers": [], "unread": [], "replacement": None}
+        return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
         "routes": [_route(ruled, evidence) for ruled in rulings],
         "coverage": _coverage([ruled.coverage for ruled in rulings]),
         "containers": containers(evidence),
+        "callers": [caller.members() for caller in evidence.callers],
+        "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),
         "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
