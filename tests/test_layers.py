@@ -35,6 +35,7 @@ PURE = {
     "routes/render",
     "routes/resolve",
     "routes/stages",
+    "shape",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

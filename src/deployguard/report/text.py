@@ -78,6 +78,8 @@ def _route(route: Mapping[str, Any]) -> Iterator[str]:
     if coverage["cold_starts"]:
         counted.append(_count(coverage["cold_starts"], "cold start"))
     yield f"              {', '.join(counted)}"
+    if shape := route.get("shape"):
+        yield f"              {shape['kind']}: {shape['reasoning']}"
 
 
 def _count(number: int, noun: str) -> str:
