@@ -36,6 +36,7 @@ PURE = {
     "routes/resolve",
     "routes/stages",
     "traffic",
+    "shape",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from deployguard.findings import finding
+from deployguard import shape
+from deployguard.findings import KINDS, finding
 from deployguard.model import (
     LATEST,
     Answer,
@@ -18,6 +20,7 @@ from deployguard.model import (
     Route,
     State,
 )
+from deployguard.shape import Cause
 from deployguard.traffic import Caller, Discovery, listed
 
 FAILURES = {
@@ -25,6 +28,46 @@ FAILURES = {
     Answer.FUNCTION_ERROR: "DG302",
     Answer.THROTTLED: "DG303",
     Answer.DENIED: "DG306",
+}
+
+
+class Advice(NamedTuple):
+    """What a finding tells where the shape of old answers shows what causes them."""
+
+    cause: str = ""
+    fix: str = ""
+
+
+ADVICE = {
+    Cause.ROUTING: Advice(
+        "every answer comes from a version that the route does not serve: the alias's move has "
+        "not arrived, or another alias, function or region is asked",
+        "compare the function's ARN and the qualifier with what callers use; check again with a "
+        "longer --grace, and if it stays so, tell AWS",
+    ),
+    Cause.PROPAGATION: Advice(
+        "the alias's move is still arriving: fewer answers are old from round to round",
+        "check again with a longer --grace",
+    ),
+    Cause.WEIGHTS: Advice(
+        "requests are divided between versions: weights were left over, or the alias's move has "
+        "reached a part of AWS only",
+        "send UpdateAlias with empty AdditionalVersionWeights, then check again with a longer "
+        "--grace",
+    ),
+    Cause.DRAINING: Advice(
+        "old containers are draining: AWS replaces the warm ones of $LATEST when it likes, and "
+        "each request to one keeps it",
+        "wait, or replace them now with `deployguard refresh FUNCTION --remedy configure`; traffic "
+        "through an alias leaves old containers behind at once",
+    ),
+    Cause.PARTITIONS: Advice(
+        "AWS keeps old containers apart from new ones, or still starts old ones",
+        "send traffic through an alias, which leaves old containers behind at once; or replace "
+        "them with `deployguard refresh FUNCTION --remedy configure`",
+    ),
+    Cause.IMAGE: Advice(KINDS["DG104"].cause, KINDS["DG104"].fix),
+    Cause.NOTHING: Advice(),
 }
 
 
@@ -180,13 +223,16 @@ def _stale(
         return []
     ran_expected = [p for p in stale if _ran_expected_version(evidence, p)]
     on_route = "DG204" if route.is_fixed else "DG201"
+    found = shape.of(evidence, route, dict(zip(probes, states, strict=True)))
+    told = Advice(_whose_stamp(evidence)) if ran_expected else ADVICE[found.points_to]
     return [
         finding(
             "DG104" if ran_expected else on_route,
             seen=f"{len(stale)} of {len(probes)} probes of {route.qualifier} "
             f"answered from {_builds(evidence, ran_expected or stale)}",
             expected=f"build {evidence.expected.build_id}, {evidence.expected.digest}",
-            cause=_whose_stamp(evidence) if ran_expected else "",
+            cause=told.cause,
+            fix=told.fix,
         )
     ]
 

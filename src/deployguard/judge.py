@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from deployguard import coverage, diagnosis
+from deployguard import coverage, diagnosis, shape
 from deployguard.model import (
     LATEST,
     Answer,
@@ -30,6 +30,7 @@ from deployguard.model import (
     State,
     Verdict,
 )
+from deployguard.shape import Shape
 
 WORST_FIRST = (
     Verdict.ERROR,
@@ -109,6 +110,11 @@ def probes_of(evidence: Evidence, route: Route) -> list[Probe]:
 def rounds_of(evidence: Evidence, route: Route) -> list[Round]:
     """Return the rounds that probed a route."""
     return [r for r in evidence.rounds if any(p.qualifier == route.qualifier for p in r.probes)]
+
+
+def shape_of(evidence: Evidence, route: Route) -> Shape:
+    """Say which shape the old answers of a route have."""
+    return shape.of(evidence, route, {p: state(evidence, p) for p in probes_of(evidence, route)})
 
 
 def _route(evidence: Evidence, route: Route) -> RouteRuling:

@@ -28,6 +28,7 @@ from deployguard.model import (
 from deployguard.report import contradiction
 from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
+from deployguard.shape import Shape, ShapeKind
 
 SCHEMA = "deployguard/report/v1"
 STRENGTH = (Claim.NONE, Claim.SAMPLED, Claim.EXHAUSTIVE, Claim.BY_CONSTRUCTION)
@@ -137,7 +138,12 @@ def _route(ruled: RouteRuling, evidence: Evidence) -> dict[str, Any]:
         "digest": evidence.digests.get(main),
         "verdict": ruled.verdict.value,
         "coverage": _coverage([ruled.coverage]),
+        "shape": _shape(judge.shape_of(evidence, ruled.route)),
     }
+
+
+def _shape(found: Shape) -> dict[str, str] | None:
+    return None if found.kind is ShapeKind.NONE else asdict(found)
 
 
 def _coverage(coverages: Iterable[Coverage]) -> dict[str, Any]:

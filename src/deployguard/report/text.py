@@ -96,6 +96,8 @@ def _route(route: Mapping[str, Any], callers: Sequence[Mapping[str, Any]]) -> It
         yield f"              called by {caller['kind']} {caller['caller']}{via}"
     if len(callers) > SHOWN_CALLERS:
         yield f"              and by {len(callers) - SHOWN_CALLERS} more in report.json"
+    if shape := route.get("shape"):
+        yield f"              {shape['kind']}: {shape['reasoning']}"
 
 
 def _count(number: int, noun: str) -> str:
