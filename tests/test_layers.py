@@ -20,6 +20,7 @@ PURE = {
     "doctor/facts",
     "doctor/iam",
     "doctor/lifecycle",
+    "executions/nouns",
     "findings",
     "hazards",
     "judge",
