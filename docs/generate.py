@@ -26,8 +26,9 @@ from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
-from deployguard.findings import KINDS
+from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
+from deployguard.model import Severity
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT = "123456789012"
@@ -263,11 +264,15 @@ def findings() -> str:
     told = samples.told()
     assert told.keys() == KINDS.keys(), "each finding needs a sample"
     return "\n".join(
-        f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}\n\n"
+        f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}{_aside(kind)}\n\n"
         f"- Likely cause: {kind.cause}.\n- Fix: {kind.fix}.\n\n"
         f"```sh\n{kind.command}\n```\n\n```text\n{told[identifier][1]}\n```\n"
         for identifier, kind in KINDS.items()
     )
+
+
+def _aside(kind: Kind) -> str:
+    return " It is a warning, and moves no verdict." if kind.severity is Severity.WARNING else ""
 
 
 def finding_index() -> str:

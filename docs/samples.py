@@ -39,8 +39,10 @@ from deployguard.model import (
 )
 from deployguard.report import text
 from deployguard.run import EXIT_CODES
-from deployguard.traffic import Unread
+from deployguard.traffic import Caller, Discovery, Unread
 
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:nightly"
+RULE = "arn:aws:events:eu-west-1:123456789012:rule/hourly"
 NEW, OLD = "20260102T185749Z-8fbaa108-483920", "20260102T175112Z-3f1c22d0-120045"
 NEW_DIGEST, OLD_DIGEST = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
 
@@ -150,6 +152,25 @@ def _evidence() -> dict[str, Evidence]:
             replacement=Replacement(Remedy.DRAIN, 1767380200.0, ("c" * 32,)),
         ),
         "DG113": replace(silent["DG301"], mode=Mode(overrides=('Command ["jobs.handler"]',))),
+        "DG206": _called(
+            Route("", "41", {"41": 1.0}), Caller("state machine", MACHINE, "41", "state Render")
+        ),
+        "DG207": replace(
+            _called(live, Caller("EventBridge rule", RULE, LATEST), *fresh), alias="live"
+        ),
+        "DG208": _called(
+            Route("", "beta", {"41": 1.0}),
+            Caller("REST API", "web (a1b2c3)", "beta", "stage prod, GET /", variables=("alias",)),
+        ),
+        "DG209": replace(
+            _called(live, Caller("state machine", MACHINE, "blue", "state Render"), *fresh),
+            missing=("blue",),
+        ),
+        "DG310": replace(
+            _on(live, *fresh),
+            policy=Policy(discovery=Discovery.REQUIRED),
+            unread=(Unread("EventBridge rules", "the role lacks events:ListRules", "grant it"),),
+        ),
         "DG304": _on(latest, _probe(latest, version=LATEST)),
         "DG305": _on(live, _probe(live, said="41")),
         "DG307": replace(_on(live, *fresh), mode=Mode(tenant_isolated=True)),
@@ -170,6 +191,10 @@ def _on(route: Route, *probes: Probe) -> Evidence:
         digests={LATEST: NEW_DIGEST, "42": NEW_DIGEST, "41": OLD_DIGEST},
         rounds=(burst,) if probes else (),
     )
+
+
+def _called(route: Route, caller: Caller, *probes: Probe) -> Evidence:
+    return replace(_on(route, *probes), callers=(caller,))
 
 
 def _probe(

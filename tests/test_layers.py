@@ -23,6 +23,7 @@ PURE = {
     "doctor/iam",
     "doctor/lifecycle",
     "doctor/route",
+    "executions/nouns",
     "findings",
     "hazards",
     "judge",
@@ -39,6 +40,7 @@ PURE = {
     "routes/resolve",
     "routes/stages",
     "traffic",
+    "shape",
 }
 IMPURE_STDLIB = {"os", "socket", "subprocess", "time", "random", "secrets", "pathlib", "logging"}
 EDGES = {

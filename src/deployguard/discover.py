@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from deployguard.errors import (
 )
 from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
 from deployguard.run import Run
+from deployguard.traffic import Caller, listed
 
 T = TypeVar("T")
 RECENT_VERSIONS = 5
@@ -33,10 +34,10 @@ def live(run: Run, settings: Settings, name: str, *, alias: str) -> plan.Live:
     latest = settled(run, name)
     with ThreadPoolExecutor(2) as pool:
         aliased = pool.submit(_behind_alias, run, name, alias)
-        published = pool.submit(functions.versions, run.session, name)
+        digests = pool.submit(functions.digests, run.session, name)
         image = shipped(run, settings, latest)
         run.record.before, behind, no_way_back = aliased.result()
-        versions = tuple(published.result())
+        versions = digests.result()
     return plan.Live(latest, run.record.before, behind, image, run.expected, versions, no_way_back)
 
 
@@ -139,12 +140,27 @@ def usable(run: Run, name: str, number: str) -> Function:
     return found
 
 
-def routes(run: Run, name: str, qualifiers: Iterable[str]) -> tuple[Route, ...]:
-    """Read what each qualifier serves now."""
+def routes(
+    run: Run, name: str, qualifiers: Iterable[str], *, calling: Collection[Caller] = ()
+) -> tuple[Route, ...]:
+    """Read what each qualifier serves now; then what those serve that callers use besides.
+
+    One of those that does not exist has no route.
+    """
+    found = {qualifier: _serves(run, name, qualifier) for qualifier in dict.fromkeys(qualifiers)}
+    for called in dict.fromkeys(caller.qualifier for caller in calling):
+        if called is not None and called not in found:
+            with contextlib.suppress(NotFound):
+                found[called] = _serves(run, name, called)
     return tuple(
-        Route(f"callers of {qualifier}", qualifier, _serves(run, name, qualifier))
-        for qualifier in dict.fromkeys(qualifiers)
+        Route(_names(calling, qualifier), qualifier, serves) for qualifier, serves in found.items()
     )
+
+
+def _names(calling: Iterable[Caller], qualifier: str) -> str:
+    """Name those who call a qualifier, as far as they are known."""
+    named = [caller for caller in calling if caller.qualifier == qualifier]
+    return listed(named) or f"callers of {qualifier}"
 
 
 def digests(

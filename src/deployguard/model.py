@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from deployguard.traffic import Caller, Discovery, Unread, Use
+
 LATEST = "$LATEST"
 
 
@@ -166,6 +168,8 @@ class Policy:
     max_rounds: int = 8  # on one route, once old answers are no longer tolerated
     min_cold_starts: int = 5
     pool_factor: float = 2.5
+    discovery: Discovery = Discovery.OFF
+    ignored: tuple[str, ...] = ()  # qualifiers that are meant to serve another build
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,20 @@ class Evidence:
     unready: str = ""  # why provisioned concurrency did not become ready
     no_way_back: str = ""  # why nothing could serve again that served before; moves no verdict
     replacement: Replacement | None = None  # what a remedy is to have done
+    alias: str = ""  # that callers are to use
+    callers: tuple[Caller, ...] = ()  # that AWS shows
+    unread: tuple[Unread, ...] = ()  # where callers may be that it does not show
+    missing: tuple[str, ...] = ()  # qualifiers that are called, and that do not exist
+
+    @property
+    def calling(self) -> tuple[Caller, ...]:
+        """Return the callers that traffic comes from, and that are to reach the expected build."""
+        ignored = self.policy.ignored
+        return tuple(c for c in self.callers if c.use is Use.CALLS and c.qualifier not in ignored)
+
+    def callers_of(self, qualifier: str) -> tuple[Caller, ...]:
+        """Return those that call a qualifier."""
+        return tuple(caller for caller in self.calling if caller.qualifier == qualifier)
 
     def predates_update(self, probe: Probe) -> bool:
         """Say whether a container of $LATEST was born before the image was put there.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from deployguard.errors import Refusal
 from deployguard.model import Alias, Expected, Function, Image, Link, Remedy, Route, Ruling, Stamp
@@ -20,7 +20,7 @@ class Live:
     behind_alias: Function | None  # the version that the alias's main weight goes to
     image: Image | None  # the expected one, from the registry; None where it may not be read
     expected: Expected
-    versions: tuple[str, ...] = ()  # the published numbers, newest first
+    versions: Mapping[str, str] = field(default_factory=dict)  # all of them, with their digests
     no_way_back: str = ""  # why what the alias serves could not serve again
 
 

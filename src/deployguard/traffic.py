@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+SHOWN = 3
 
 
 class Use(StrEnum):
@@ -12,6 +15,14 @@ class Use(StrEnum):
     CALLS = "calls"
     MAY = "may call"  # it is allowed to, and nothing shows that it does
     OFF = "off"  # disabled, or not deployed
+
+
+class Discovery(StrEnum):
+    """Whether callers are looked for, and what it means that some could not be read."""
+
+    AUTO = "auto"  # those that are found are judged
+    OFF = "off"
+    REQUIRED = "required"  # what could not be read is doubt
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,22 @@ class Caller:
     def __str__(self) -> str:
         """Name the caller."""
         return f"{self.kind} {self.name}" + (f" ({self.via})" if self.via else "")
+
+    def members(self) -> dict[str, str | None]:
+        """Return what documents tell of the caller."""
+        return {
+            "kind": self.kind,
+            "caller": self.name,
+            "via": self.via,
+            "use": self.use.value,
+            "qualifier": self.qualifier,
+        }
+
+
+def listed(callers: Sequence[Caller]) -> str:
+    """Name some callers, and count the rest."""
+    more = f" and {len(callers) - SHOWN} more" if len(callers) > SHOWN else ""
+    return ", ".join(map(str, callers[:SHOWN])) + more
 
 
 @dataclass(frozen=True, order=True)

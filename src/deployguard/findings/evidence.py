@@ -69,4 +69,11 @@ KINDS = {
         "aws lambda get-provisioned-concurrency-config --function-name FUNCTION --qualifier ALIAS",
         expected="provisioned concurrency READY",
     ),
+    "DG310": Kind(
+        "Not all callers are known",
+        "the role may not read some sources, or a caller makes the qualifier at run time",
+        "grant what is missing, name what can be read by --sources, or let callers name the alias",
+        "deployguard doctor FUNCTION --policy --commands routes",
+        expected="all that calls the function, as --routes required demands",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployguard.findings.kind import Kind
+from deployguard.model import Severity
 
 KINDS = {
     "DG201": Kind(
@@ -37,5 +38,36 @@ KINDS = {
         "refresh again with `--remedy publish` and traffic through an alias, which leaves old "
         "containers behind at once",
         "deployguard refresh FUNCTION --alias ALIAS --remedy publish",
+    ),
+    "DG206": Kind(
+        "A version is called by its number, and holds another image",
+        "whoever calls it names a version, which nobody can move, instead of an alias",
+        "name the alias instead of the number, and deploy that definition; a number that is "
+        "meant to stay is left out by --ignore",
+        "deployguard routes FUNCTION:QUALIFIER",
+    ),
+    "DG207": Kind(
+        "Callers go around the alias",
+        "they name the function without a qualifier, so each update reaches them at once, "
+        "before any check, and putting the alias back does not",
+        "let them name the alias",
+        "deployguard routes FUNCTION:'$LATEST'",
+        severity=Severity.WARNING,
+    ),
+    "DG208": Kind(
+        "A stage variable names another build",
+        "the stage of the API makes the qualifier of a variable, which names an alias that "
+        "nobody moved",
+        "set the stage variable to the alias that is deployed, or move the one that it names",
+        "aws apigateway update-stage --rest-api-id API --stage-name STAGE "
+        "--patch-operations op=replace,path=/variables/VARIABLE,value=ALIAS",
+    ),
+    "DG209": Kind(
+        "Callers name a qualifier that does not exist",
+        "the alias or version was deleted, or never created, so these calls fail",
+        "create the alias, or let its callers name one that exists",
+        "aws lambda create-alias --function-name FUNCTION --name QUALIFIER "
+        "--function-version VERSION",
+        expected="callers of qualifiers that exist",
     ),
 }

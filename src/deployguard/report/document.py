@@ -29,6 +29,7 @@ from deployguard.model import (
 from deployguard.report import contradiction
 from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
+from deployguard.shape import Shape, ShapeKind
 
 SCHEMA = "deployguard/report/v1"
 STRENGTH = (Claim.NONE, Claim.SAMPLED, Claim.EXHAUSTIVE, Claim.BY_CONSTRUCTION)
@@ -137,12 +138,15 @@ def _judged(
     """Return the members that follow from the evidence, and from what it is about."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        return {**nothing, "replacement": None, "findings": [], "rounds": [], "evidence": []}
+        nothing |= {"callers": [], "unread": [], "replacement": None}
+        return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
         "routes": [_route(ruled, evidence) for ruled in rulings],
         "coverage": _coverage([ruled.coverage for ruled in rulings]),
         "containers": containers(evidence),
+        "callers": [caller.members() for caller in evidence.callers],
+        "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),
         "findings": [_told(finding, known) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
@@ -163,7 +167,12 @@ def _route(ruled: RouteRuling, evidence: Evidence) -> dict[str, Any]:
         "digest": evidence.digests.get(main),
         "verdict": ruled.verdict.value,
         "coverage": _coverage([ruled.coverage]),
+        "shape": _shape(judge.shape_of(evidence, ruled.route)),
     }
+
+
+def _shape(found: Shape) -> dict[str, str] | None:
+    return None if found.kind is ShapeKind.NONE else asdict(found)
 
 
 def _coverage(coverages: Iterable[Coverage]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+SHOWN_CALLERS = 3
 SHOWN_CONTAINERS = 5
 STATES = ("stale", "unknown", "fresh")
 SIGHT = (("seen", "seen"), ("expected", "expected"))
@@ -39,10 +40,13 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     if any(function["version"][moment] for moment in ("before", "published", "after")):
         yield f"  version     {_version(function['version'])}"
     for route in function["routes"]:
-        yield from _route(route)
+        yield from _route(route, _calling(function, route["qualifier"]))
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
     if function["replacement"]:
         yield f"  replaced    {_replaced(function['replacement'])}"
+    if function.get("unread"):
+        names = ", ".join(unread["what"] for unread in function["unread"])
+        yield f"  unread      {names}"
     for change in function["changes"]:
         yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
@@ -65,7 +69,16 @@ def _version(version: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _route(route: Mapping[str, Any]) -> Iterator[str]:
+def _calling(function: Mapping[str, Any], qualifier: str) -> list[Mapping[str, Any]]:
+    """Return who calls a qualifier; reports once told of no callers."""
+    return [
+        caller
+        for caller in function.get("callers", ())
+        if caller["use"] == "calls" and caller["qualifier"] == qualifier
+    ]
+
+
+def _route(route: Mapping[str, Any], callers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     serves = " + ".join(
         version if share == 1 else f"{share:.0%} {version}"
         for version, share in route["versions"].items()
@@ -81,6 +94,13 @@ def _route(route: Mapping[str, Any]) -> Iterator[str]:
     if coverage["cold_starts"]:
         counted.append(_count(coverage["cold_starts"], "cold start"))
     yield f"              {', '.join(counted)}"
+    for caller in callers[:SHOWN_CALLERS]:
+        via = f" ({caller['via']})" if caller["via"] else ""
+        yield f"              called by {caller['kind']} {caller['caller']}{via}"
+    if len(callers) > SHOWN_CALLERS:
+        yield f"              and by {len(callers) - SHOWN_CALLERS} more in report.json"
+    if shape := route.get("shape"):
+        yield f"              {shape['kind']}: {shape['reasoning']}"
 
 
 def _count(number: int, noun: str) -> str:

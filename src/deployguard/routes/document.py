@@ -32,13 +32,8 @@ def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, 
 
 
 def _route(path: Path) -> dict[str, Any]:
-    caller = path.caller
     return {
-        "kind": caller.kind,
-        "caller": caller.name,
-        "via": caller.via,
-        "use": caller.use.value,
-        "qualifier": caller.qualifier,
+        **path.caller.members(),
         "versions": {end.version: end.share for end in path.ends},
         "ends": [asdict(end) for end in path.ends],
         "outcome": path.outcome.value,
