@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -275,6 +276,22 @@ def _aside(kind: Kind) -> str:
     return " It is a warning, and moves no verdict." if kind.severity is Severity.WARNING else ""
 
 
+def causes() -> str:
+    """Return a table of causes for each group, with what tells each or why nothing does."""
+    groups = tomllib.loads((ROOT / "docs" / "causes.toml").read_text(encoding="utf-8"))["group"]
+    head = ("id", "cause", "what it looks like", "what tells it")
+    return "\n".join(
+        f"## {group['title']}\n\n{_table(head, *map(_cause, group['cause']))}" for group in groups
+    )
+
+
+def _cause(cause: Mapping[str, Any]) -> tuple[str, ...]:
+    named = ", ".join(f"[{name}](findings.md#{name.lower()})" for name in cause.get("findings", ()))
+    tells = named or f"Nothing: {cause['unseen']}. Instead: {cause['do']}"
+    told = f": {cause['told']}" if "told" in cause else ""
+    return cause["id"], cause["name"], cause["looks"], tells + told
+
+
 def finding_index() -> str:
     """Return the list of findings."""
     rows = [
@@ -352,6 +369,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "faults": fault_table,
     "findings": findings,
     "finding-index": finding_index,
+    "causes": causes,
     "errors": errors,
     "policy": policy,
     "trust": trust,

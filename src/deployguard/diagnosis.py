@@ -26,6 +26,7 @@ from deployguard.traffic import Caller, Discovery, listed
 
 FAILURES = {
     Answer.NO_BREADCRUMB: "DG301",
+    Answer.REPLAYED: "DG305",
     Answer.FUNCTION_ERROR: "DG302",
     Answer.THROTTLED: "DG303",
     Answer.DENIED: "DG306",

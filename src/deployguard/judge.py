@@ -40,7 +40,13 @@ WORST_FIRST = (
     Verdict.FRESH,
 )
 PAUSE_S = 1.0  # between rounds that wait for old answers or throttles to end
-SILENT = {Answer.NO_BREADCRUMB, Answer.FUNCTION_ERROR, Answer.DENIED, Answer.REFUSED}
+SILENT = {
+    Answer.NO_BREADCRUMB,
+    Answer.REPLAYED,
+    Answer.FUNCTION_ERROR,
+    Answer.DENIED,
+    Answer.REFUSED,
+}
 
 
 def ruling(evidence: Evidence) -> Ruling:

@@ -85,6 +85,7 @@ class Answer(StrEnum):
 
     BREADCRUMB = "breadcrumb"
     NO_BREADCRUMB = "no-breadcrumb"  # the function answered something else
+    REPLAYED = "replayed"  # a breadcrumb, but none of this probe
     FUNCTION_ERROR = "function-error"  # it raised, timed out or crashed
     THROTTLED = "throttled"
     DENIED = "denied"

@@ -39,6 +39,7 @@ KINDS = {
         "a response was cached, replayed or forged, or the stamp is not this image's",
         "make sure that the handler answers canaries itself, with the helper unchanged",
         "docker build --no-cache $(deployguard stamp) --provenance=false .",
+        expected="a breadcrumb of each probe itself, with the version that AWS says it ran",
     ),
     "DG306": Kind(
         "Probes may not invoke the route",
