@@ -40,11 +40,11 @@ def exit_code(checks: tuple[Check, ...]) -> int:
 
 def _known(facts: Facts) -> dict[str, str | None]:
     """Return what the commands of findings leave open."""
-    function, image, alias = facts.latest, facts.image, facts.alias
+    latest, image, alias = facts.latest, facts.image, facts.alias
     known: dict[str, str | None] = {"FUNCTION": facts.name, "ALIAS": facts.alias_name}
     known["QUALIFIER"] = facts.alias_name
-    if isinstance(function, Function):
-        known |= {"FUNCTION": function.arn, "NAME": function.name}
+    if isinstance(latest, Function):
+        known |= {"FUNCTION": latest.arn, "NAME": latest.name}
     if isinstance(image, Image):
         repo = image.repository.partition("/")[2]
         known |= {"REPOSITORY": image.repository, "REPO": repo, "DIGEST": image.digest}
