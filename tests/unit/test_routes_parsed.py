@@ -18,7 +18,7 @@ from deployguard.hazards import Grant, Unread
 from deployguard.model import Expected, Link, Route
 from deployguard.routes import definitions, policies, render, resolve, stages
 from deployguard.routes.definitions import Integration, UnreadableError
-from deployguard.routes.names import Callee, Match
+from deployguard.routes.names import Callee, Match, with_variables
 from deployguard.routes.nouns import Audit, Caller, Outcome, Path, Served, Use
 from deployguard.routes.stages import Stage
 
@@ -46,8 +46,24 @@ MEMBERS = (
     *("Action", "Service", "paths", "securityDefinitions", "x-amazon-apigateway-integration"),
     *("uri", "get", "/"),
 )
+WORDS = (
+    "Task",
+    "Map",
+    "Allow",
+    INVOKE,
+    ARN,
+    f"{ARN}:live",
+    "{% $x %}",
+    "${x}",
+    "*",
+    "s3.amazonaws.com",
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=5), inner, max_size=4)
@@ -117,13 +133,32 @@ def test_a_name_that_run_time_makes_may_be_this_function(text: str) -> None:
     assert CALLEE.match(text) == Match(None)
 
 
-@given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.sampled_from(["live", "4"]))
+@given(
+    st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+    | st.text(".*+?|^$()[]\\-_a1", min_size=1),
+    st.sampled_from(["live", "4"]),
+)
 def test_a_name_is_matched_whole_whatever_it_is(name: str, qualifier: str) -> None:
     callee = Callee(ARN.replace("reports", name))
     for known in callee.names:
         assert callee.match(f"{known}:{qualifier}") == Match(qualifier)
         assert callee.match(f"{known}x") is None
         assert callee.match(f"x{known}") is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["functions/", "functions//invocations", "{% ", "{%'", "${", "${stageVariables.", f"{ARN}:"],
+)
+def test_a_mebibyte_that_repeats_itself_takes_no_longer_than_another(piece: str) -> None:
+    text = piece * (2**20 // len(piece))
+    found = CALLEE.match(with_variables(text, {}))
+    assert found in (None, Match(None))
+
+
+@given(st.text())
+def test_a_variable_is_put_in_as_it_is(value: str) -> None:
+    assert with_variables(f"{ARN}:${{stageVariables.v}}", {"v": value}) == f"{ARN}:{value}"
 
 
 @given(st.text())
