@@ -14,7 +14,7 @@ from deployguard.aws.session import Session
 from deployguard.doctor import granted
 from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS, On
-from tests.guard.callers import machine, notify, rule, schedule, subscribe
+from tests.guard.account import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
