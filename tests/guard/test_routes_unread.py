@@ -104,7 +104,7 @@ def test_an_audit_that_runs_out_of_time_says_what_it_did_not_read(reports: Team)
     reports.lab.client("events").create_event_bus(Name="orders")
     finished, document = routes(reports, "--sources", "rules", "--timeout", "2")
     assert finished.exit_code == 11
-    assert "not all was read within 2 s" in document["unread"][0]["why"]
+    assert "not all was read within" in document["unread"][0]["why"]
 
 
 @pytest.mark.parametrize(
