@@ -16,7 +16,7 @@ from deployguard.doctor import granted
 from deployguard.doctor.facts import Permission
 from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS, On
-from tests.guard.callers import machine, notify, rule, schedule, subscribe
+from tests.guard.account import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"

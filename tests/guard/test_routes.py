@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.guard.callers import (
+from tests.guard.account import (
     ACCOUNT,
     FUNCTION,
     INVOKE,
@@ -20,31 +19,12 @@ from tests.guard.callers import (
     notify,
     pipe,
     rest_api,
+    routes,
     rule,
     schedule,
     subscribe,
 )
-from tests.guard.world import Finished, Team, eventually
-
-
-@pytest.fixture
-def reports(team: Team) -> Team:
-    """Have b1 behind the alias `live` and b2 behind `next`, which is what $LATEST runs."""
-    team.lab.set(virtual=True)
-    team.ship("b1")
-    team.publish()
-    team.point("1")
-    team.ship("b2")
-    team.publish()
-    team.point("2", "next")
-    return team
-
-
-def routes(team: Team, *arguments: str) -> tuple[Finished, dict[str, Any]]:
-    """Run the command, and return what it left behind, with its document."""
-    finished = team.run("routes", team.name, *arguments)
-    path = team.folder / "deployguard-report" / "routes.json"
-    return finished, json.loads(path.read_text()) if path.exists() else {}
+from tests.guard.world import Team, eventually
 
 
 def found(team: Team, source: str) -> set[tuple[str, str | None, str]]:
@@ -178,6 +158,16 @@ def test_an_edit_that_is_not_deployed_changes_no_route(reports: Team) -> None:
     assert found(reports, "rest-apis") == {("REST API", "live", "calls")}
 
 
+def test_stages_that_share_a_deployment_are_exported_once(reports: Team) -> None:
+    rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations", stages=("prod", "test"))
+    _, document = routes(reports, "--sources", "rest-apis")
+    assert {each["via"] for each in document["routes"]} == {
+        "stage prod, GET /",
+        "stage test, GET /",
+    }
+    assert reports.lab.calls()["apigateway.GetExport"] == 1
+
+
 def test_what_is_edited_stands_in_for_an_export_that_cannot_be_read(reports: Team) -> None:
     rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations")
     reports.lab.fault(operation="GetExport", kind="garble", times=None)
@@ -300,60 +290,6 @@ def test_a_qualifier_that_is_gone_ends_nowhere(reports: Team) -> None:
     assert (finished.exit_code, document["routes"][0]["outcome"]) == (10, "nothing of that name")
 
 
-@pytest.mark.parametrize(
-    ("operation", "source", "action"),
-    [
-        ("ListEventSourceMappings", "mappings", "lambda:ListEventSourceMappings"),
-        ("GetPolicy", "policies", "lambda:GetPolicy"),
-        ("GetPolicy", "topics", "lambda:GetPolicy"),
-        ("ListFunctionUrlConfigs", "urls", "lambda:ListFunctionUrlConfigs"),
-        ("ListFunctions", "destinations", "lambda:ListFunctions"),
-        ("ListRules", "rules", "events:ListRules"),
-        ("ListSchedules", "schedules", "scheduler:ListSchedules"),
-        ("ListPipes", "pipes", "pipes:ListPipes"),
-        ("ListStateMachines", "state-machines", "states:ListStateMachines"),
-        ("GetRestApis", "rest-apis", "apigateway:GET"),
-        ("GetApis", "http-apis", "apigateway:GET"),
-        ("DescribeTargetGroups", "load-balancers", "elasticloadbalancing:DescribeTargetGroups"),
-        ("ListMetrics", "metrics", "cloudwatch:ListMetrics"),
-    ],
-)
-def test_what_the_role_may_not_read_is_named_with_the_action(
-    reports: Team, operation: str, source: str, action: str
-) -> None:
-    reports.lab.fault(operation=operation, kind="deny", times=None)
-    finished, document = routes(reports, "--sources", source)
-    assert finished.exit_code == 11, finished.err
-    (unread,) = document["unread"]
-    assert action in unread["why"]
-    assert action in finished.out
-    assert "0 found, 1 not read" in finished.err
-
-
-def test_one_state_machine_that_may_not_be_read_hides_no_other(reports: Team) -> None:
-    for name in ("a", "b"):
-        machine(reports, name, {"Resource": f"{FUNCTION}:next"})
-    reports.lab.fault(operation="DescribeStateMachine", kind="deny", times=1)
-    finished, document = routes(reports, "--sources", "state-machines")
-    assert (finished.exit_code, len(document["routes"]), len(document["unread"])) == (11, 1, 1)
-
-
-@pytest.mark.parametrize("kind", ["garble", "throttle"])
-def test_trouble_that_does_not_pass_leaves_a_source_unknown(reports: Team, kind: str) -> None:
-    rule(reports, "hourly", FUNCTION)
-    reports.lab.fault(operation="ListTargetsByRule", kind=kind, times=None)
-    finished, document = routes(reports, "--sources", "rules")
-    assert (finished.exit_code, len(document["unread"])) == (11, 1)
-
-
-def test_an_audit_that_runs_out_of_time_says_what_it_did_not_read(reports: Team) -> None:
-    reports.lab.fault(operation="ListRules", kind="delay", seconds=3, times=1)
-    reports.lab.client("events").create_event_bus(Name="orders")
-    finished, document = routes(reports, "--sources", "rules", "--timeout", "2")
-    assert finished.exit_code == 11
-    assert "not all was read within 2 s" in document["unread"][0]["why"]
-
-
 def test_a_signal_ends_an_audit_and_leaves_a_document_that_says_so(reports: Team) -> None:
     reports.lab.fault(operation="ListRules", kind="delay", seconds=2)
     process = reports.start("routes", "reports")
@@ -410,3 +346,11 @@ def test_calls_grow_with_what_is_read(crowded: Callable[[int], dict[str, int]]) 
     assert few["events.ListTargetsByRule"] == few["states.DescribeStateMachine"] == 5
     assert more["events.ListTargetsByRule"] == more["states.DescribeStateMachine"] == 25
     assert sum(more.values()) < 6 * sum(few.values())
+
+
+def test_lists_are_read_in_the_largest_pages_that_aws_allows(reports: Team) -> None:
+    for number in range(60):
+        schedule(reports, f"s{number}", {"Arn": f"{FUNCTION}:live"})
+    _, document = routes(reports, "--sources", "schedules")
+    assert len(document["routes"]) == 60
+    assert reports.lab.calls()["scheduler.ListSchedules"] == 1

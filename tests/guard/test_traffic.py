@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.guard.callers import FUNCTION, INVOKE, PATH, machine, rest_api, rule
+from tests.guard.account import FUNCTION, INVOKE, PATH, machine, rest_api, rule
 from tests.guard.world import Finished, Team
 
 

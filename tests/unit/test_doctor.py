@@ -31,30 +31,12 @@ from deployguard.model import (
 )
 from deployguard.permissions import On, Role, Scope
 from deployguard.traffic import Unread
+from tests.values import ARN, DIGEST, FUNCTION
 
-ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
-DIGEST, OTHER = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
+OTHER = f"sha256:{'91df' * 16}"
 DAY = 86_400.0
 LONG_AGO = 1767380269.0
 HIDDEN = Unread("it", "the role lacks x:Y on *", "grant x:Y")
-FUNCTION = Function(
-    name="reports",
-    arn=ARN,
-    version=LATEST,
-    digest=DIGEST,
-    image_uri=None,
-    package_type="Image",
-    state="Active",
-    state_reason="",
-    update_status="Successful",
-    update_reason="",
-    revision="",
-    modified=0.0,
-    timeout_s=5,
-    architecture="x86_64",
-    mode=Mode(),
-    fingerprint="",
-)
 CRUMB = Breadcrumb(
     nonce="0" * 32,
     stamp=Stamp("b1"),

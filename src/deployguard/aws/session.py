@@ -30,7 +30,6 @@ T = TypeVar("T")
 ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
-JSON = ("json", "rest-json")
 TOKENS = {  # what names the next page, and the parameter that asks for it
     "NextMarker": "Marker",
     "NextToken": "NextToken",
@@ -243,8 +242,7 @@ class Session:
                 ) from error
         client.meta.events.register("before-call", partial(self._announce, client))
         client.meta.events.register("after-call.lambda", self._read_clock)
-        if client.meta.service_model.protocol in JSON:
-            client.meta.events.register("before-parse", failures.refuse_unreadable)
+        client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from deployguard.routes.definitions import Integration
 from deployguard.routes.names import VARIABLE, Callee, with_variables
-from deployguard.traffic import Caller
+from deployguard.traffic import Caller, Unread
 
 SHOWN = 3  # methods of one stage that call the same qualifier
 
@@ -22,14 +22,22 @@ class Stage:
     integrations: tuple[Integration, ...]
     variables: Mapping[str, str]
     overrides: Mapping[str, str] = field(default_factory=dict)  # of its canary
+    has_own_canary: bool = False  # that deploys something else, which AWS does not export
 
 
 def callers(stage: Stage, callee: Callee) -> Iterator[Caller]:
     """Yield one caller for each qualifier that a stage calls, and that its canary calls."""
     yield from _of(stage, callee, f"stage {stage.name}", variables=stage.variables)
-    if stage.overrides:
+    if stage.overrides and not stage.has_own_canary:
         variables = {**stage.variables, **stage.overrides}
         yield from _of(stage, callee, f"canary of stage {stage.name}", variables=variables)
+
+
+def unread(stage: Stage) -> Iterator[Unread]:
+    """Yield what of a stage nothing shows."""
+    if stage.has_own_canary:
+        what = f"the canary of stage {stage.name} of {stage.kind} {stage.api}"
+        yield Unread(what, "AWS exports what a stage deploys, not its canary", "read it by hand")
 
 
 def _of(

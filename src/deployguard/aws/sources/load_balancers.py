@@ -13,7 +13,7 @@ def callers(asked: Asked) -> Found:
     """Yield each target group that the function is in."""
     client = asked.session.client("elbv2")
     for group in asked.session.read_all(
-        "list the target groups", client.describe_target_groups, "TargetGroups"
+        "list the target groups", client.describe_target_groups, "TargetGroups", PageSize=400
     ):
         if group.get("TargetType") == "lambda":
             what = f"the targets of {group['TargetGroupArn']}"

@@ -62,4 +62,4 @@ def _invocations(asked: Asked, dimensions: dict[str, str]) -> int:
         Period=DAY_S,
         Statistics=["Sum"],
     )
-    return int(sum(point["Sum"] for point in answer.get("Datapoints", ())))
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))

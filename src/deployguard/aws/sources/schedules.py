@@ -17,7 +17,7 @@ def callers(asked: Asked) -> Found:
     """Yield each schedule that calls the function."""
     client = asked.session.client("scheduler")
     for schedule in asked.session.read_all(
-        "list the schedules", client.list_schedules, "Schedules"
+        "list the schedules", client.list_schedules, "Schedules", MaxResults=100
     ):
         what = f"schedule {schedule['GroupName']}/{schedule['Name']}"
         yield from or_unread(what, _of(asked, schedule), may_be_gone=True)

@@ -1,18 +1,26 @@
-"""Everything that can call the team's function: queues, rules, APIs, state machines and more."""
+"""What calls a team's function in the lab's account, one of each kind, and the audit of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.guard.world import Team
+from tests.guard.world import Finished, Team
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
 PATH = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions"
 INVOKE = "arn:aws:states:::lambda:invoke"
+
+
+def routes(team: Team, *arguments: str, **environment: str) -> tuple[Finished, dict[str, Any]]:
+    """Run the command, and return what it left behind, with its document."""
+    finished = team.run("routes", team.name, *arguments, **environment)
+    path = team.folder / "deployguard-report" / "routes.json"
+    return finished, json.loads(path.read_text()) if path.exists() else {}
 
 
 def machine(team: Team, name: str, *states: dict[str, Any], **how: Any) -> Any:
@@ -26,16 +34,19 @@ def machine(team: Team, name: str, *states: dict[str, Any], **how: Any) -> Any:
     )
 
 
-def rest_api(team: Team, uri: str, **stage: Any) -> None:
-    """Deploy a REST API with one method."""
+def rest_api(
+    team: Team, uri: str, *, name: str = "web", stages: Sequence[str] = ("prod",), **how: Any
+) -> None:
+    """Deploy a REST API with one method, to stages that share the deployment."""
     client = team.lab.client("apigateway")
-    api = client.create_rest_api(name="web")["id"]
+    api = client.create_rest_api(name=name)["id"]
     (root,) = client.get_resources(restApiId=api)["items"]
     method = {"restApiId": api, "resourceId": root["id"], "httpMethod": "GET"}
     client.put_method(**method, authorizationType="NONE")
     client.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
     deployment = client.create_deployment(restApiId=api)["id"]
-    client.create_stage(restApiId=api, stageName="prod", deploymentId=deployment, **stage)
+    for stage in stages:
+        client.create_stage(restApiId=api, stageName=stage, deploymentId=deployment, **how)
 
 
 def subscribe(team: Team) -> None:
