@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from deployguard.lab import meter
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
 from deployguard.lab.mended import Mended
+from deployguard.lab.meter import Meter
 from deployguard.lab.nouns import ACCOUNT, AwsError, Build
 
 Lines = list[tuple[int, str]]
+Pending = tuple[float, str, str, str, Lines]  # since when, region, log group, stream
 PER_CONNECTION = {"connection", "content-length", "date", "server", "transfer-encoding"}
-HEADERS = {  # the two that Lambda does not write in capitals
-    "x-amzn-remapped-content-length": "x-amzn-Remapped-Content-Length",
-    "x-amzn-requestid": "x-amzn-RequestId",
-}
 READS = ("BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Query", "Search")
 
 
 class Elsewhere:
     """moto behind one executor thread, and the log lines that wait to be read there."""
 
-    def __init__(self, knobs: Knobs, *, port: int) -> None:
-        """Hold nothing until the first call; moto's own calls to Lambda go to the port."""
+    def __init__(self, knobs: Knobs) -> None:
+        """Hold nothing until the first call."""
         self.knobs = knobs
-        self.port = port
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         self.application: Callable[..., Any] | None = None
         self.mended = Mended()
-        self.pending: list[tuple[float, Build, str, Lines]] = []  # by arrival
+        self.pending: list[Pending] = []  # by arrival
+        self.meter = Meter(knobs.clock)
 
     def log(self, build: Build, stream: str, lines: Lines) -> None:
         """Keep log lines of a container until somebody reads logs."""
-        self.pending.append((self.knobs.clock.monotonic(), build, stream, lines))
+        self.write(build.region, build.log_group, stream, lines)
+
+    def write(self, region: str, group: str, stream: str, lines: Lines) -> None:
+        """Keep log lines of a log group until somebody reads logs."""
+        self.pending.append((self.knobs.clock.monotonic(), region, group, stream, lines))
 
     async def serve(self, call: Call) -> Answer:
         """Let moto answer a call."""
-        due = self._due() if call.service == "logs" else []
+        due = self._due(call)
         answer = await asyncio.get_running_loop().run_in_executor(
             self.thread, self._answer, call, due
         )
@@ -65,6 +68,7 @@ class Elsewhere:
     async def reset(self) -> None:
         """Forget everything that moto and the log buffer hold."""
         self.pending.clear()
+        self.meter.points.clear()
         self.mended = Mended()
         if "moto" in sys.modules:  # its state belongs to the process, not to one lab
             await asyncio.get_running_loop().run_in_executor(self.thread, _forget)
@@ -73,13 +77,18 @@ class Elsewhere:
         """Stop the thread."""
         self.thread.shutdown(wait=False, cancel_futures=True)
 
-    def _due(self) -> list[tuple[float, Build, str, Lines]]:
+    def _due(self, call: Call) -> list[Callable[[], None]]:
+        """Return what is to be written before a call that may read it is answered."""
+        if call.service == "monitoring":
+            return [partial(meter.write, self.meter.due(delay_s=self.knobs.metric_delay_s))]
+        if call.service != "logs":
+            return []
         latest = self.knobs.clock.monotonic() - self.knobs.log_delay_s
         due = [entry for entry in self.pending if entry[0] <= latest]
         self.pending = [entry for entry in self.pending if entry[0] > latest]
-        return due
+        return [partial(_write, *entry[1:]) for entry in due]
 
-    def _answer(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+    def _answer(self, call: Call, due: list[Callable[[], None]]) -> Answer:
         mended = self.mended.serve(call)
         if mended is not None:
             return mended
@@ -88,16 +97,13 @@ class Elsewhere:
             self.mended.note(call, answer)
         return answer
 
-    def _serve(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+    def _serve(self, call: Call, due: list[Callable[[], None]]) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-        # moto reads this at each call that a Step Functions task makes; several labs may follow
-        # each other in one process.
-        os.environ["MOTO_PORT"] = str(self.port)
         if self.application is None:
             self.application = _application()
-        for _, build, stream, lines in due:
-            _write(build, stream, lines)
+        for write in due:
+            write()
         builder = EnvironBuilder(
             path=unquote(call.path),
             base_url=call.endpoint,
@@ -124,9 +130,8 @@ def _application() -> Callable[..., Any]:
 
     # The lab has the Lambda; moto's own must never start a container engine.
     default_user_config["lambda"] = {"use_docker": False}
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
     _list_modules_once()
-    _mend_step_functions()
+    meter.mend()
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -136,30 +141,6 @@ def _list_modules_once() -> None:
 
     modules = tuple(backends.list_of_moto_modules())
     vars(backends)["list_of_moto_modules"] = lambda: modules
-
-
-def _mend_step_functions() -> None:
-    """Let a task's output name the request and headers of its invocation, as on AWS."""
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
-        lambda_eval_utils,
-    )
-
-    vars(lambda_eval_utils)["select_from_typed_dict"] = _task_output
-
-
-def _task_output(*, typed_dict: Any, obj: dict[str, Any]) -> dict[str, Any]:
-    about = obj["ResponseMetadata"]
-    headers = {
-        HEADERS.get(name, name.title()): value for name, value in about["HTTPHeaders"].items()
-    }
-    return {name: obj[name] for name in typed_dict.__annotations__ if name in obj} | {
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
-            "HttpHeaders": headers,
-            "HttpStatusCode": about["HTTPStatusCode"],
-        },
-        "SdkResponseMetadata": {"RequestId": about["RequestId"]},
-    }
 
 
 def _forget() -> None:
@@ -185,14 +166,14 @@ def _require_role(arn: str) -> None:
         raise AwsError(404, "NoSuchEntity", f"The role with name {name} cannot be found.")
 
 
-def _write(build: Build, stream: str, lines: Lines) -> None:
+def _write(region: str, group: str, stream: str, lines: Lines) -> None:
     from moto.logs.models import logs_backends
 
-    backend = logs_backends[ACCOUNT][build.region]
-    backend.ensure_log_group(build.log_group)
-    backend.ensure_log_stream(build.log_group, stream)
+    backend = logs_backends[ACCOUNT][region]
+    backend.ensure_log_group(group)
+    backend.ensure_log_stream(group, stream)
     events = [{"timestamp": at, "message": line} for at, line in sorted(lines, key=_when)]
-    backend.put_log_events(build.log_group, stream, events)
+    backend.put_log_events(group, stream, events)
 
 
 def _when(line: tuple[int, str]) -> int:
