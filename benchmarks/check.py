@@ -30,12 +30,14 @@ BY_HAND = Path(__file__).parent / "by_hand"
 WAITING_S = (
     3.0  # the version's canary is held 0.5 s, the alias settles 2 s, the last are held 0.5 s
 )
+CHECK = (sys.executable, "-m", "deployguard", "check", FUNCTION)
 COMMANDS: dict[str, Sequence[str]] = {
-    "deployguard check": [sys.executable, "-m", "deployguard", "check", FUNCTION],
+    "check --routes off": [*CHECK, "--routes", "off"],
+    "check": CHECK,
     "boto3 script": [sys.executable, str(BY_HAND / "check.py"), FUNCTION],
     "AWS CLI calls": [str(BY_HAND / "check.sh"), FUNCTION],
 }
-GUARD, SCRIPT, CLI = COMMANDS
+GUARD, DISCOVERING, SCRIPT, CLI = COMMANDS  # the script and the CLI look for no callers either
 CONTROL = (
     "BatchGetImage",
     "GetAlias",
@@ -162,11 +164,12 @@ def show(taken: dict[str, Taken], *, scheme: str) -> None:
             f"  {name:<18} {each.wall:6.2f} s ({low:.2f} to {high:.2f}), "
             f"processor {each.cpu:5.2f} s, {calls} calls"
         )
-    for name, target in ((SCRIPT, "at most 1.5"), (CLI, "under 0.5")):
-        guard, other = taken[GUARD], taken[name]
+    pairs = ((GUARD, SCRIPT, "at most 1.5"), (GUARD, CLI, "under 0.5"))
+    for one, name, target in (*pairs, (DISCOVERING, GUARD, "none")):
+        guard, other = taken[one], taken[name]
         work = (guard.wall - WAITING_S) / (other.wall - WAITING_S)
         print(
-            f"  {GUARD} / {name}: {guard.wall / other.wall:.2f} (target {target}); "
+            f"  {one} / {name}: {guard.wall / other.wall:.2f} (target {target}); "
             f"without the waiting {work:.2f}, processor {guard.cpu / other.cpu:.2f}"
         )
     print(f"  calls of {GUARD}:")

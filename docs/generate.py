@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -26,8 +27,9 @@ from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
-from deployguard.findings import KINDS
+from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
+from deployguard.model import Severity
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT = "123456789012"
@@ -267,17 +269,39 @@ def findings() -> str:
     told = samples.told()
     assert told.keys() == KINDS.keys(), "each finding needs a sample"
     return "\n".join(
-        f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}\n\n"
+        f"## {identifier}\n\n**{kind.title}.** {told[identifier][0]}{_aside(kind)}\n\n"
         f"- Likely cause: {kind.cause}.\n- Fix: {kind.fix}.\n\n"
-        f"```text\n{told[identifier][1]}\n```\n"
+        f"```sh\n{kind.command}\n```\n\n```text\n{told[identifier][1]}\n```\n"
         for identifier, kind in KINDS.items()
     )
 
 
+def _aside(kind: Kind) -> str:
+    return " It is a warning, and moves no verdict." if kind.severity is Severity.WARNING else ""
+
+
+def causes() -> str:
+    """Return a table of causes for each group, with what tells each or why nothing does."""
+    groups = tomllib.loads((ROOT / "docs" / "causes.toml").read_text(encoding="utf-8"))["group"]
+    head = ("id", "cause", "what it looks like", "what tells it")
+    return "\n".join(
+        f"## {group['title']}\n\n{_table(head, *map(_cause, group['cause']))}" for group in groups
+    )
+
+
+def _cause(cause: Mapping[str, Any]) -> tuple[str, ...]:
+    named = ", ".join(f"[{name}](findings.md#{name.lower()})" for name in cause.get("findings", ()))
+    tells = named or f"Nothing: {cause['unseen']}. Instead: {cause['do']}"
+    told = f": {cause['told']}" if "told" in cause else ""
+    return cause["id"], cause["name"], cause["looks"], tells + told
+
+
 def finding_index() -> str:
     """Return the list of findings."""
-    rows = [(f"[{name}](#{name.lower()})", kind.title) for name, kind in KINDS.items()]
-    return _table(("id", "title"), *rows)
+    rows = [
+        (f"[{name}](#{name.lower()})", kind.severity, kind.title) for name, kind in KINDS.items()
+    ]
+    return _table(("id", "severity", "title"), *rows)
 
 
 # Permissions
@@ -349,6 +373,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "faults": fault_table,
     "findings": findings,
     "finding-index": finding_index,
+    "causes": causes,
     "errors": errors,
     "policy": policy,
     "trust": trust,

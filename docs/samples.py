@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
-from deployguard import journal, judge, lease, plan, remedy, shift
+from deployguard import discover, journal, judge, lease, permissions, pins, plan, remedy, shift
+from deployguard.aws import images
+from deployguard.config import Settings
+from deployguard.doctor import checks, show
+from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
+from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError
+from deployguard.findings import filled
 from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
+    Alias,
     Answer,
     Breadcrumb,
     Evidence,
     Expected,
     Function,
+    Image,
     Link,
     Mode,
     Policy,
@@ -23,31 +33,90 @@ from deployguard.model import (
     Replacement,
     Round,
     Route,
+    Setup,
+    Severity,
     Stamp,
 )
+from deployguard.report import text
 from deployguard.run import EXIT_CODES
+from deployguard.traffic import Caller, Discovery, Unread
 
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:nightly"
+RULE = "arn:aws:events:eu-west-1:123456789012:rule/hourly"
 NEW, OLD = "20260102T185749Z-8fbaa108-483920", "20260102T175112Z-3f1c22d0-120045"
 NEW_DIGEST, OLD_DIGEST = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
 
 
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:greeter"
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/greeter"
+FUNCTION = Function(
+    name="greeter",
+    arn=ARN,
+    version=LATEST,
+    digest=NEW_DIGEST,
+    image_uri=f"{REPOSITORY}@{NEW_DIGEST}",
+    package_type="Image",
+    state="Active",
+    state_reason="",
+    update_status="Successful",
+    update_reason="",
+    revision="",
+    modified=0.0,
+    timeout_s=3,
+    architecture="x86_64",
+    mode=Mode(),
+    fingerprint="",
+)
+PLACE = Place(
+    account="123456789012",
+    caller="arn:aws:sts::123456789012:assumed-role/deploy/job",
+    region="eu-west-1",
+    endpoint="https://lambda.eu-west-1.amazonaws.com",
+    is_aws=True,
+)
+LEASE = lease.Lease(
+    "9f3c21ab",
+    "github/7712345",
+    until=1767380269.0,
+    intents=(Intent(What.ALIAS, "41", ("42",), name="live"),),
+)
+LEVELS = {"application": "ERROR", "system": "WARN"}
+ABOUT = {"FUNCTION": ARN, "NAME": "greeter", "ALIAS": "live"}
+
+
 def told() -> dict[str, tuple[str, str]]:
-    """Return, for each finding, how it ends a run and what it says that it saw."""
+    """Return, for each finding, how it ends a run and how it is printed."""
+    looked = {name: _looked(name, facts) for name, facts in _facts().items()}
+    raised = {error.finding: _raised(error) for error in _errors()}
     judged = {name: _judged(name, evidence) for name, evidence in _evidence().items()}
-    raised = {error.happened[:5]: _raised(error) for error in _errors()}
-    waiting = "error: DG106: greeter is still being updated after 300 s"
-    return judged | raised | {"DG106": ("The run ends with exit code 11.", waiting)}
+    return looked | raised | judged
+
+
+def _looked(name: str, facts: Facts) -> tuple[str, str]:
+    (check,) = (
+        check for check in checks.all_of(facts) if check.finding and check.finding.id == name
+    )
+    code = checks.exit_code((check,))
+    shown = "\n".join(show.row(check, len(check.name)))
+    return f"`doctor` tells it ({check.severity}, exit code {code}).", shown
 
 
 def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
     ruling = judge.ruling(evidence)
-    (seen,) = (finding.seen for finding in ruling.findings if finding.id == name)
+    (found,) = (finding for finding in ruling.findings if finding.id == name)
+    shown = text.finding(
+        asdict(replace(found, command=filled(found.command, ABOUT | {"DIGEST": NEW_DIGEST})))
+    )
     code = EXIT_CODES[ruling.verdict]
-    return f"The verdict is {ruling.verdict} (exit code {code}).", f"seen:     {seen}".rstrip()
+    end = f"The verdict is {ruling.verdict} (exit code {code})."
+    if found.severity is Severity.WARNING:
+        end = "It is a warning beside the verdict, which it does not move."
+    return end, "\n".join(shown)
 
 
 def _raised(error: DeployguardError) -> tuple[str, str]:
-    return f"The run ends with exit code {error.exit_code}.", f"error: {error.happened}"
+    error.command = filled(error.command, ABOUT)
+    return f"The run ends with exit code {error.exit_code}.", f"error: {error}"
 
 
 def _evidence() -> dict[str, Evidence]:
@@ -69,6 +138,7 @@ def _evidence() -> dict[str, Evidence]:
         "DG101": replace(_on(latest), digests={LATEST: OLD_DIGEST}),
         "DG102": replace(_on(live), expected=Expected(NEW_DIGEST, None, Link.NONE)),
         "DG104": _on(live, _probe(live, build_id=OLD)),
+        "DG114": _on(live, _unstamped(live)),
         "DG107": replace(_on(latest, _probe(latest, version=LATEST)), updated=1767380200.0),
         "DG201": replace(
             _on(latest, _probe(latest, build_id=OLD, version=LATEST)),
@@ -80,6 +150,26 @@ def _evidence() -> dict[str, Evidence]:
         "DG205": replace(
             _on(live, _probe(live)),
             replacement=Replacement(Remedy.DRAIN, 1767380200.0, ("c" * 32,)),
+        ),
+        "DG113": replace(silent["DG301"], mode=Mode(overrides=('Command ["jobs.handler"]',))),
+        "DG206": _called(
+            Route("", "41", {"41": 1.0}), Caller("state machine", MACHINE, "41", "state Render")
+        ),
+        "DG207": replace(
+            _called(live, Caller("EventBridge rule", RULE, LATEST), *fresh), alias="live"
+        ),
+        "DG208": _called(
+            Route("", "beta", {"41": 1.0}),
+            Caller("REST API", "web (a1b2c3)", "beta", "stage prod, GET /", variables=("alias",)),
+        ),
+        "DG209": replace(
+            _called(live, Caller("state machine", MACHINE, "blue", "state Render"), *fresh),
+            missing=("blue",),
+        ),
+        "DG310": replace(
+            _on(live, *fresh),
+            policy=Policy(discovery=Discovery.REQUIRED),
+            unread=(Unread("EventBridge rules", "the role lacks events:ListRules", "grant it"),),
         ),
         "DG304": _on(latest, _probe(latest, version=LATEST)),
         "DG305": _on(live, _probe(live, said="41")),
@@ -101,6 +191,10 @@ def _on(route: Route, *probes: Probe) -> Evidence:
         digests={LATEST: NEW_DIGEST, "42": NEW_DIGEST, "41": OLD_DIGEST},
         rounds=(burst,) if probes else (),
     )
+
+
+def _called(route: Route, caller: Caller, *probes: Probe) -> Evidence:
+    return replace(_on(route, *probes), callers=(caller,))
 
 
 def _probe(
@@ -142,36 +236,101 @@ def _probe(
     )
 
 
+def _unstamped(route: Route) -> Probe:
+    found = _probe(route)
+    assert found.breadcrumb is not None
+    why = "no file /var/task/build-stamp.json"
+    return replace(found, breadcrumb=replace(found.breadcrumb, stamp=None, stamp_error=why))
+
+
+def _facts() -> dict[str, Facts]:
+    """Return what `doctor` finds out where something is in the way."""
+    unread = Unread("the image", "the role lacks ecr:BatchGetImage on *", "grant ecr:BatchGetImage")
+    role = "arn:aws:iam::123456789012:role/deploy"
+    (publish,) = (n for n in permissions.of(["check"]) if n.action == "lambda:PublishVersion")
+    missing = Permission("check", missing=((publish, ARN),))
+    moving = "d-1A2B3C4D5 of greeter is InProgress"
+    in_s3 = Deployment("d-1A2B3C4D5", f"{moving}; its AppSpec lies in S3", is_ours=False)
+    latest = partial(replace, FUNCTION)
+    changes: dict[str, dict[str, Any]] = {
+        "DG407": {"lease": LEASE, "now": LEASE.until + 60},
+        "DG409": {"deployments": (Deployment("d-1A2B3C4D5", moving, is_ours=True),)},
+        "DG410": {"deployments": (in_s3,)},
+        "DG502": {"place": replace(PLACE, endpoint="http://127.0.0.1:4566", is_aws=False)},
+        "DG504": {"latest": latest(setup=Setup(log_format="JSON", log_levels=LEVELS))},
+        "DG505": {"latest": latest(mode=Mode(snap_start=True))},
+        "DG506": {"latest": latest(setup=Setup(is_durable=True))},
+        "DG507": {"kept": (Kept("version 41", "", Fate("lifecycle rule 1 deletes it now", True)),)},
+        "DG509": {"alias": Alias("live", f"{ARN}:live", LATEST, {}, "")},
+        "DG510": {"latest": latest(reserved_concurrency=0)},
+        "DG511": {"in_use": 995},
+        "DG512": {"probe": None},
+        "DG513": {"permissions": (missing,)},
+        "DG514": {"how_permitted": f"the role lacks iam:SimulatePrincipalPolicy on {role}"},
+        "DG515": {"image": unread},
+        "DG516": {"siblings": (f"billing ({OLD_DIGEST})",)},
+    }
+    return {name: replace(_sound(), **each) for name, each in changes.items()}
+
+
+def _sound() -> Facts:
+    """Return what `doctor` finds out where nothing is in the way."""
+    live = Route("callers", "live", {"42": 1.0})
+    return Facts(
+        place=PLACE,
+        named_endpoint=None,
+        name="greeter",
+        latest=FUNCTION,
+        alias_name="live",
+        alias=Alias("live", f"{ARN}:live", "42", {}, ""),
+        behind=replace(FUNCTION, version="42"),
+        image=Image(REPOSITORY, NEW_DIGEST, "x86_64", Stamp(NEW)),
+        kept=(),
+        siblings=(),
+        lease=None,
+        now=LEASE.until,
+        deployments=(),
+        provisioned=None,
+        unreserved=1000,
+        in_use=0,
+        hold_ms=500,
+        probe=_probe(live),
+        permissions=(),
+    )
+
+
 def _errors() -> Iterator[DeployguardError]:
     refused = "AWS kept refusing the change"
     intent = Intent(What.ALIAS, "41", ("42",), name="live")
     before = lease.alias_from(intent.before, name="live")
-    yield shift.needs_a_person("greeter", intent, before, why=refused)
-    yield journal.stays("greeter", why=refused)
-    yield remedy.reserved_elsewhere("greeter", "50", now="20", why=refused)
-    function = Function(
-        name="greeter",
-        arn="arn",
-        version=LATEST,
-        digest=NEW_DIGEST,
-        image_uri=None,
-        package_type="Image",
-        state="Active",
-        state_reason="",
-        update_status="Failed",
-        update_reason="ImageAccessDenied: Lambda does not have permission to access the image",
-        revision="",
-        modified=0.0,
-        timeout_s=3,
-        architecture="x86_64",
-        mode=Mode(),
-        fingerprint="",
-    )
-    for refusing in (
-        lambda: plan.refuse_unsafe(function),
-        lambda: plan.expected(NEW_DIGEST, labels=Stamp(NEW), pipeline=Stamp(OLD)),
-    ):
+    yield shift.needs_a_person(ARN, intent, before, why=refused)
+    yield journal.stays(ARN, why=refused)
+    yield remedy.reserved_elsewhere(ARN, "50", now="20", why=refused)
+    yield journal.held_by(LEASE, "greeter")
+    yield discover.no_alias("greeter", "live")
+    yield discover.unfinished(replace(FUNCTION, update_status="InProgress"), after_s=300)
+    yield images.missing(images.parse(f"{REPOSITORY}:main"))
+    for refusing in _refusing():
         try:
             refusing()
         except DeployguardError as error:
             yield error
+
+
+def _refusing() -> Iterator[Callable[[], object]]:
+    """Yield calls that refuse."""
+    why = "ImageAccessDenied: Lambda does not have permission to access the image"
+    image = Image(REPOSITORY, NEW_DIGEST, "arm64", Stamp(NEW))
+    live = plan.Live(FUNCTION, None, None, image, Expected(NEW_DIGEST, NEW, Link.VERIFIED))
+    for function in (
+        replace(FUNCTION, update_status="Failed", update_reason=why),
+        replace(FUNCTION, package_type="Zip", digest=None),
+        replace(FUNCTION, state="Failed", state_reason="InvalidImage: it cannot be read"),
+    ):
+        yield partial(plan.refuse_unsafe, function)
+    yield partial(plan.expected, NEW_DIGEST, labels=Stamp(NEW), pipeline=Stamp(OLD))
+    yield partial(lease.parse, "the alias of the reports team", function=ARN)
+    yield partial(plan.refuse_other_architecture, live)
+    yield partial(plan.refuse_long_hold, FUNCTION, hold_ms=5000)
+    yield partial(images.refuse_index, f"{REPOSITORY}:main", images.INDEXES[1])
+    yield partial(pins.refuse_unexpected, PLACE, Settings(expect_account="999999999999"))

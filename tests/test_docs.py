@@ -34,6 +34,7 @@ PAGES = sorted(
 README = (ROOT / "README.md").read_text()
 HANG_UP, BROKEN_PIPE = 129, 141
 SERVICES = {"lambda": "lambda", "ecr": "ecr", "cloudwatch": "cloudwatch", "sqs": "sqs"}
+CLI = {"deploy": "codedeploy"}  # services that the AWS CLI names otherwise
 FREE = "sts:GetCallerIdentity"  # which needs no permission
 PREFIXES = {
     "apigatewayv2": "apigateway",
@@ -169,11 +170,11 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_finding_that_the_code_names_is_in_the_table_and_used() -> None:
-    table = ROOT / "src" / "deployguard" / "findings.py"
+    table = ROOT / "src" / "deployguard" / "findings"
     used = {
         found
         for path in SOURCES
-        if path != table
+        if path.parent != table
         for found in re.findall(r"\bDG\d{3}\b", path.read_text())
     }
     assert used == KINDS.keys()
@@ -183,14 +184,27 @@ def test_every_finding_that_the_code_names_is_in_the_table_and_used() -> None:
 def test_the_help_of_a_finding_leads_to_its_section(identifier: str) -> None:
     page = ROOT / HELP.split("/blob/main/")[1]
     assert identifier.lower() in anchors(page)
-    sample = section(page.read_text(), identifier).split("```text\n")[1]
-    assert re.match(rf"(seen:     |error: {identifier}: )\S", sample)
+    told = section(page.read_text(), identifier)
+    sample = told.split("```text\n")[1].split("\n```\n")[0]
+    assert re.search(
+        rf"(?m)^(error: {identifier}:|{identifier}|  [a-z]+ +.+  {identifier}) \S", sample
+    )
+    assert re.search(r"(?m)^ +run: ", sample)
 
 
-def test_the_sample_that_is_no_output_still_has_the_codes_words() -> None:
-    words = "is still being updated after"
-    assert words in section((ROOT / "docs" / "findings.md").read_text(), "DG106")
-    assert words in (ROOT / "src" / "deployguard" / "discover.py").read_text()
+@pytest.mark.parametrize("identifier", sorted(KINDS))
+def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> None:
+    words = shlex.split(KINDS[identifier].command)
+    if words[0] == "deployguard":
+        cli._parser().parse_args([word.replace("NUMBER", "1") for word in words[1:]])
+    elif words[0] == "aws" and words[1:3] not in (["logs", "tail"], ["lambda", "wait"]):
+        client = botocore.session.get_session().get_service_model(CLI.get(words[1], words[1]))
+        operations = {xform_name(each, "-"): each for each in client.operation_names}
+        taken = client.operation_model(operations[words[2]]).input_shape
+        options = {f"--{xform_name(each, '-')}" for each in (taken.members if taken else ())}
+        assert {word for word in words if word.startswith("--")} - {"--query"} <= options
+    else:
+        assert words[0] in ("aws", "docker", "unset")
 
 
 # Commands and settings

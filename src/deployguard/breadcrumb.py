@@ -23,6 +23,10 @@ class NotABreadcrumb(ValueError):
     """The answer cannot serve as evidence; the text says why."""
 
 
+class Replayed(NotABreadcrumb):
+    """It is a breadcrumb, but of another question than this one."""
+
+
 def parse(payload: bytes, *, nonce: str) -> Breadcrumb:
     """Read a breadcrumb that echoes `nonce`; raise NotABreadcrumb otherwise."""
     if len(payload) > SIZE_CAP:
@@ -31,7 +35,7 @@ def parse(payload: bytes, *, nonce: str) -> Breadcrumb:
     if not isinstance(crumb, dict) or crumb.get("breadcrumb") != 1:
         raise NotABreadcrumb("the function answered, but with no breadcrumb")
     if crumb.get("nonce") != nonce:
-        raise NotABreadcrumb("the breadcrumb does not echo this probe's nonce")
+        raise Replayed("the breadcrumb does not echo this probe's nonce")
     stamp_found, stamp_error = _stamp(crumb)
     return Breadcrumb(
         nonce=nonce,

@@ -89,21 +89,31 @@ def dotenv(outputs: Mapping[str, str]) -> str:
 
 
 def annotate(
-    environ: Mapping[str, str], findings: Iterable[Finding], *, level: str = "error"
+    environ: Mapping[str, str], findings: Iterable[Finding], *, has_failed: bool
 ) -> list[str]:
-    """Return the lines that make GitHub show findings on the run's page; none elsewhere."""
+    """Return the lines that make GitHub show findings on the run's page; none elsewhere.
+
+    Only a run that failed has errors; the gravest come first, since GitHub shows so many only.
+    """
     if detect(environ) is not Provider.GITHUB:
         return []
-    shown = list(dict.fromkeys((f"{f.id} {f.title}", _message(f)) for f in findings))
+    grave = "error" if has_failed else "warning"
+    ranked = sorted(findings, key=lambda finding: finding.severity != "error")
+    shown = list(
+        dict.fromkeys(
+            (grave if f.severity == "error" else "warning", f"{f.id} {f.title}", _message(f))
+            for f in ranked
+        )
+    )
     if len(shown) > MOST_ANNOTATIONS:
         rest = shown[MOST_ANNOTATIONS - 1 :]
-        ids = ", ".join(dict.fromkeys(title.split()[0] for title, _ in rest))
+        ids = ", ".join(dict.fromkeys(title.split()[0] for _, title, _ in rest))
         shown[MOST_ANNOTATIONS - 1 :] = [
-            (f"and {len(rest)} more findings", f"{ids}; all are in the summary and the report")
+            (rest[0][0], f"and {len(rest)} more findings", f"{ids}; see the summary or the report")
         ]
     return [
         f"::{level} title={_escape_property(title)}::{_escape_data(message)}"
-        for title, message in shown
+        for level, title, message in shown
     ]
 
 
@@ -113,6 +123,7 @@ def _message(finding: Finding) -> str:
         "expected": finding.expected,
         "cause": finding.cause,
         "fix": finding.fix,
+        "run": finding.command,
         "help": finding.help,
     }
     return "\n".join(f"{name}: {text}" for name, text in parts.items() if text)

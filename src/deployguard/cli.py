@@ -146,8 +146,8 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
         _hand_over(outputs, folder)
     with _warned():
         ci.summary(os.environ, ci.fenced(shown))
-    level = "error" if record.exit_code else "warning"
-    for line in ci.annotate(os.environ, document.findings(report), level=level):
+    findings = document.findings(report)
+    for line in ci.annotate(os.environ, findings, has_failed=bool(record.exit_code)):
         _talk_to_ci(line)
     return exit_code
 

@@ -82,6 +82,20 @@ class Settings(BaseSettings):
         "refresh",
         metavar="QUALIFIER",
     )
+    routes: Literal["auto", "off", "required"] = option(
+        "auto",
+        "who calls the function: judge the routes that are found; or only those that are named; "
+        "or let what could not be read be doubt",
+        "check",
+        "verify",
+    )
+    ignore: Annotated[tuple[str, ...], NoDecode] = option(
+        (),
+        "a qualifier that is meant to serve another build, whoever calls it (repeatable)",
+        "check",
+        "verify",
+        metavar="QUALIFIER",
+    )
     on_stale: Literal["fail", "rollback", "refresh"] = option(
         "rollback",
         "after a verdict other than FRESH: leave the alias, put it back, or replace stale "
@@ -207,6 +221,8 @@ class Settings(BaseSettings):
     sources: Annotated[tuple[str, ...], NoDecode] = option(
         (),
         f"where to look for callers (repeatable; default: everywhere): {', '.join(SOURCES)}",
+        "check",
+        "verify",
         "routes",
         metavar="SOURCE",
     )
@@ -231,7 +247,7 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", "sources", mode="before")
+    @field_validator("also", "ignore", "sources", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         """Accept a comma- or space-separated list, from the environment or as one option."""
@@ -258,7 +274,7 @@ class Settings(BaseSettings):
             raise ValueError("expected the number of a published version")
         return value
 
-    @field_validator("also")
+    @field_validator("also", "ignore")
     @classmethod
     def _are_qualifiers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for qualifier in value:

@@ -172,7 +172,7 @@ def _view(
     for probe, crumb, answered in _answered(probes):
         name = _name(crumb, shared)
         answers[name] += 1
-        born[name] = min(born.get(name, math.inf), probe.sent - _age(crumb))
+        born[name] = min(born.get(name, math.inf), probe.sent - age(crumb))
         if name not in known and _is_cold_start(probe, crumb, answered):
             cold.add(name)
     elders = born.keys() - known - cold
@@ -195,7 +195,7 @@ def _seen(views: Iterable[_View]) -> frozenset[str]:
     return frozenset[str]().union(*(view.containers for view in views))
 
 
-def _age(crumb: Breadcrumb) -> float:
+def age(crumb: Breadcrumb) -> float:
     """Return how old the container was when it received the probe, by the larger of two clocks."""
     return max(crumb.received - crumb.born, crumb.uptime_s - (crumb.released - crumb.received))
 
@@ -206,7 +206,7 @@ def _is_cold_start(probe: Probe, crumb: Breadcrumb, answered: float) -> bool:
     return (
         crumb.initialization_type == ON_DEMAND
         and crumb.invocation == 1
-        and answered - held - _age(crumb) >= probe.sent
+        and answered - held - age(crumb) >= probe.sent
     )
 
 

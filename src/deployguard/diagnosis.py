@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from deployguard.findings import finding
+from deployguard import shape
+from deployguard.findings import KINDS, filled, finding
 from deployguard.model import (
     LATEST,
     Answer,
@@ -18,35 +21,105 @@ from deployguard.model import (
     Route,
     State,
 )
+from deployguard.shape import Cause
+from deployguard.traffic import Caller, Discovery, listed
 
 FAILURES = {
     Answer.NO_BREADCRUMB: "DG301",
+    Answer.REPLAYED: "DG305",
     Answer.FUNCTION_ERROR: "DG302",
     Answer.THROTTLED: "DG303",
     Answer.DENIED: "DG306",
 }
 
 
+class Advice(NamedTuple):
+    """What a finding tells where the shape of old answers shows what causes them."""
+
+    cause: str = ""
+    fix: str = ""
+    command: str = ""
+
+
+ADVICE = {
+    Cause.ROUTING: Advice(
+        "every answer comes from a version that the route does not serve: the alias's move has "
+        "not arrived, or another alias, function or region is asked",
+        "compare the function's ARN and the qualifier with what callers use; check again with a "
+        "longer --grace, and if it stays so, tell AWS",
+    ),
+    Cause.PROPAGATION: Advice(
+        "the alias's move is still arriving: fewer answers are old from round to round",
+        "check again with a longer --grace",
+    ),
+    Cause.WEIGHTS: Advice(
+        "requests are divided between versions: weights were left over, or the alias's move has "
+        "reached a part of AWS only",
+        "send UpdateAlias with empty AdditionalVersionWeights, then check again with a longer "
+        "--grace",
+        KINDS["DG203"].command,
+    ),
+    Cause.DRAINING: Advice(
+        "old containers are draining: AWS replaces the warm ones of $LATEST when it likes, and "
+        "each request to one keeps it",
+        "wait, or replace them now with `deployguard refresh FUNCTION --remedy configure`; traffic "
+        "through an alias leaves old containers behind at once",
+    ),
+    Cause.PARTITIONS: Advice(
+        "AWS keeps old containers apart from new ones, or still starts old ones",
+        "send traffic through an alias, which leaves old containers behind at once; or replace "
+        "them with `deployguard refresh FUNCTION --remedy configure`",
+    ),
+    Cause.IMAGE: Advice(KINDS["DG104"].cause, KINDS["DG104"].fix, KINDS["DG104"].command),
+    Cause.NOTHING: Advice(),
+}
+
+
 def superseded(evidence: Evidence) -> Finding:
     """Name what somebody else changed."""
-    return finding(
-        "DG401", seen=evidence.superseded, expected="nobody else changes the route meanwhile"
-    )
+    return finding("DG401", seen=evidence.superseded)
 
 
-def wrong_digest(evidence: Evidence, route: Route) -> Finding:
-    """Name a route whose versions hold another image."""
-    expected = evidence.expected.digest
+def other_digest(evidence: Evidence, route: Route) -> tuple[Finding, ...]:
+    """Name each reason why a route ends at another image: who made it so, and can mend it."""
+    callers = evidence.callers_of(route.qualifier)
+    by_variable = [caller for caller in callers if caller.variables]
+    others = [caller for caller in callers if not caller.variables]
+    found = []
+    if by_variable:
+        found.append(_other_digest("DG208", evidence, route, by_variable))
+    if others or not by_variable:
+        found.append(_other_digest(_of_qualifier(evidence, route), evidence, route, others))
+    return tuple(found)
+
+
+def _of_qualifier(evidence: Evidence, route: Route) -> str:
+    if route.qualifier == LATEST:
+        return "DG101"
+    if route.is_one_version:
+        return "DG206"
+    digests = [evidence.digests.get(version) for version in route.versions]
+    return "DG203" if evidence.expected.digest in digests else "DG202"
+
+
+def _other_digest(
+    identifier: str, evidence: Evidence, route: Route, callers: Sequence[Caller]
+) -> Finding:
     shares = ", ".join(
         f"{share:.0%} to version {version} ({evidence.digests.get(version, 'unknown digest')})"
         for version, share in route.versions.items()
     )
     seen = f"{route.qualifier} sends {shares}"
-    if route.qualifier == LATEST:
-        runs = evidence.digests.get(LATEST, "an unknown digest")
-        return finding("DG101", seen=f"{LATEST} runs {runs}", expected=expected)
-    serves_expected = any(evidence.digests.get(v) == expected for v in route.versions)
-    return finding("DG203" if serves_expected else "DG202", seen=seen, expected=expected)
+    if route.qualifier == LATEST or route.is_one_version:
+        runs = evidence.digests.get(route.qualifier, "an unknown digest")
+        seen = f"{_version(route.qualifier)} runs {runs}"
+    by = f", and it is called by {listed(callers)}" if callers else ""
+    found = finding(identifier, seen=seen + by, expected=evidence.expected.digest)
+    return _about(route, found)
+
+
+def _version(qualifier: str) -> str:
+    return f"version {qualifier}" if qualifier.isdigit() else qualifier
 
 
 def unlabelled(evidence: Evidence) -> Finding:
@@ -55,30 +128,63 @@ def unlabelled(evidence: Evidence) -> Finding:
         "DG102",
         seen=f"no label dev.deployguard.build-id was read of {evidence.expected.digest}, "
         "and no stamp file was passed",
-        expected="a build id in the image's labels, or in a stamp file of the pipeline",
     )
 
 
-def unready(evidence: Evidence) -> Finding:
-    """Say why provisioned containers cannot be counted on."""
-    return finding("DG309", seen=evidence.unready, expected="provisioned concurrency READY")
+def doubts(evidence: Evidence) -> tuple[Finding, ...]:
+    """Name what keeps any verdict from being FRESH, besides the routes themselves."""
+    found = []
+    if evidence.unready:
+        found.append(finding("DG309", seen=evidence.unready))
+    lost = [caller for caller in evidence.calling if caller.qualifier in evidence.missing]
+    if lost:
+        found.append(
+            finding(
+                "DG209",
+                seen=f"{', '.join(evidence.missing)} does not exist, "
+                f"and it is called by {listed(lost)}",
+            )
+        )
+    if evidence.policy.discovery is Discovery.REQUIRED:
+        found += _unknown(evidence)
+    return tuple(found)
 
 
-def no_way_back(evidence: Evidence) -> Finding:
-    """Say why the alias could not go back to what it served before."""
-    return finding(
-        "DG405", seen=evidence.no_way_back, expected="a previous version that can serve again"
-    )
+def _unknown(evidence: Evidence) -> Iterator[Finding]:
+    dynamic = [caller for caller in evidence.calling if caller.qualifier is None]
+    unread = [f"{unread.what} ({unread.why})" for unread in evidence.unread]
+    named = [f"{caller} tells its qualifier at run time only" for caller in dynamic]
+    if unread or named:
+        yield finding(
+            "DG310",
+            seen="; ".join((*unread, *named)),
+            fix=evidence.unread[0].fix if unread else "",
+        )
+
+
+def warnings(evidence: Evidence) -> tuple[Finding, ...]:
+    """Name what moves no verdict, and should be known."""
+    found = []
+    if evidence.no_way_back:
+        found.append(finding("DG405", seen=evidence.no_way_back))
+    around = evidence.callers_of(LATEST) if evidence.alias else ()
+    if around:
+        found.append(
+            finding(
+                "DG207",
+                seen=f"{LATEST} is called by {listed(around)}",
+                expected=f"callers of {evidence.alias}",
+            )
+        )
+    return tuple(found)
 
 
 def mode(evidence: Evidence) -> Finding | None:
     """Name the way the containers run, where it limits what can be claimed."""
     if evidence.mode.tenant_isolated:
-        return finding("DG307", seen="TenantIsolationMode PER_TENANT", expected="shared containers")
+        return finding("DG307", seen="TenantIsolationMode PER_TENANT")
     if evidence.mode.managed_instances:
-        return finding(
-            "DG308", seen="a capacity provider", expected="one invocation at a time in a container"
-        )
+        return finding("DG308", seen="a capacity provider")
     return None
 
 
@@ -94,12 +200,19 @@ def unproven(
     found = [
         *_stale(evidence, route, probes, states=states),
         *_failed(route, probes),
+        *_replaced_handler(evidence, probes),
         *_contradicting(route, probes),
         *_older(evidence, route, probes),
+        *_unstamped(route, probes),
     ]
     if not found:
         found.append(_too_little(route, probes, seen=seen))
-    return tuple(found)
+    return tuple(_about(route, each) for each in found)
+
+
+def _about(route: Route, found: Finding) -> Finding:
+    """Name the route in what there is to do."""
+    return replace(found, command=filled(found.command, {"QUALIFIER": route.qualifier}))
 
 
 def _stale(
@@ -113,13 +226,17 @@ def _stale(
         return []
     ran_expected = [p for p in stale if _ran_expected_version(evidence, p)]
     on_route = "DG204" if route.is_fixed else "DG201"
+    found = shape.of(evidence, route, dict(zip(probes, states, strict=True)))
+    told = Advice(_whose_stamp(evidence)) if ran_expected else ADVICE[found.points_to]
     return [
         finding(
             "DG104" if ran_expected else on_route,
             seen=f"{len(stale)} of {len(probes)} probes of {route.qualifier} "
             f"answered from {_builds(evidence, ran_expected or stale)}",
             expected=f"build {evidence.expected.build_id}, {evidence.expected.digest}",
-            cause=_whose_stamp(evidence) if ran_expected else "",
+            cause=told.cause,
+            fix=told.fix,
+            command=told.command,
         )
     ]
 
@@ -174,10 +291,16 @@ def _failed(route: Route, probes: Sequence[Probe]) -> list[Finding]:
                 finding(
                     identifier,
                     seen=f"{len(failed)} of {len(probes)} probes of {route.qualifier}: {detail}",
-                    expected="a breadcrumb from each probe",
                 )
             )
     return found
+
+
+def _replaced_handler(evidence: Evidence, probes: Sequence[Probe]) -> list[Finding]:
+    """Name what may be why a handler does not know the canary."""
+    replaced = evidence.mode.overrides
+    is_unaware = any(p.answer in (Answer.NO_BREADCRUMB, Answer.FUNCTION_ERROR) for p in probes)
+    return [finding("DG113", seen=", ".join(replaced))] if replaced and is_unaware else []
 
 
 def _contradicting(route: Route, probes: Sequence[Probe]) -> list[Finding]:
@@ -217,22 +340,22 @@ def _older(evidence: Evidence, route: Route, probes: Sequence[Probe]) -> list[Fi
             "DG107",
             seen=f"{len(older)} of {len(probes)} probes of {route.qualifier} were answered by "
             f"containers from before {updated}",
-            expected="containers that were born after the update, or another build id",
         )
     ]
 
 
+def _unstamped(route: Route, probes: Sequence[Probe]) -> list[Finding]:
+    why = [
+        probe.breadcrumb.stamp_error
+        for probe in probes
+        if probe.breadcrumb is not None and probe.breadcrumb.stamp is None
+    ]
+    if not why:
+        return []
+    seen = f"{len(why)} of {len(probes)} breadcrumbs of {route.qualifier} held no stamp: {why[0]}"
+    return [finding("DG114", seen=seen)]
+
+
 def _too_little(route: Route, probes: Sequence[Probe], *, seen: Coverage) -> Finding:
     missing = "; ".join(seen.shortfalls) or "more agreeing probes"
-    unstamped = [
-        p.breadcrumb.stamp_error
-        for p in probes
-        if p.breadcrumb is not None and p.breadcrumb.stamp is None
-    ]
-    cause = f"{len(unstamped)} breadcrumbs held no stamp: {unstamped[0]}" if unstamped else ""
-    return finding(
-        "DG304",
-        seen=f"{len(probes)} probes of {route.qualifier}: {missing}",
-        expected="enough agreeing evidence to speak for every container",
-        cause=cause,
-    )
+    return finding("DG304", seen=f"{len(probes)} probes of {route.qualifier}: {missing}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from deployguard.errors import (
 )
 from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
 from deployguard.run import Run
+from deployguard.traffic import Caller, listed
 
 T = TypeVar("T")
 RECENT_VERSIONS = 5
@@ -33,10 +34,10 @@ def live(run: Run, settings: Settings, name: str, *, alias: str) -> plan.Live:
     latest = settled(run, name)
     with ThreadPoolExecutor(2) as pool:
         aliased = pool.submit(_behind_alias, run, name, alias)
-        published = pool.submit(functions.versions, run.session, name)
+        digests = pool.submit(functions.digests, run.session, name)
         image = shipped(run, settings, latest)
         run.record.before, behind, no_way_back = aliased.result()
-        versions = tuple(published.result())
+        versions = digests.result()
     return plan.Live(latest, run.record.before, behind, image, run.expected, versions, no_way_back)
 
 
@@ -52,15 +53,19 @@ def settled(run: Run, name: str) -> Function:
         run,
         lambda: functions.function(run.session, name),
         until=is_settled,
-        otherwise=lambda seen: OutOfTime(
-            f"DG106: {name} is still being updated after {run.timeout_s:.0f} s: "
-            f"state {seen.state}, update {seen.update_status}",
-            cause="AWS is applying the new image; the old code serves meanwhile",
-            fix="check again, or give a longer --timeout",
-        ),
+        otherwise=lambda seen: unfinished(seen, after_s=run.timeout_s),
     )
     run.record.function = latest
     return latest
+
+
+def unfinished(function: Function, *, after_s: float) -> OutOfTime:
+    """Say that AWS did not finish an update in the run's time."""
+    return OutOfTime(
+        f"{function.name} is still being updated after {after_s:.0f} s: "
+        f"state {function.state}, update {function.update_status}",
+        finding="DG106",
+    )
 
 
 def shipped(run: Run, settings: Settings, runs: Function) -> Image | None:
@@ -89,7 +94,7 @@ def existing_alias(run: Run, name: str, alias: str) -> Alias:
     """Read an alias that has to exist."""
     found = functions.alias(run.session, name, alias)
     if found is None:
-        raise _no_alias(name, alias)
+        raise no_alias(name, alias)
     run.record.before = found
     return found
 
@@ -108,16 +113,14 @@ def ready(run: Run, version: Function) -> Function:
             lambda: functions.function(run.session, version.name, qualifier=version.version),
             until=lambda seen: seen.is_ready or seen.has_failed,
             otherwise=lambda seen: OutOfTime(
-                f"DG106: {named} is still {seen.state} after {run.timeout_s:.0f} s",
+                f"{named} is still {seen.state} after {run.timeout_s:.0f} s",
+                finding="DG106",
                 cause="AWS is preparing its image",
-                fix="check again, or give a longer --timeout",
             ),
         )
     if not version.is_ready:
         raise Refusal(
-            f"{named} is in state {version.state} ({version.state_reason})",
-            cause="AWS cannot run its image",
-            fix="mend what the reason names, then deploy again",
+            f"{named} is in state {version.state} ({version.state_reason})", finding="DG109"
         )
     return version
 
@@ -129,18 +132,35 @@ def usable(run: Run, name: str, number: str) -> Function:
     if why:
         raise Refusal(
             f"version {number} of {name} could not serve again: {why}",
+            finding="DG405",
             cause="AWS could not prepare it, or a lifecycle rule took its image",
             fix="restore what is missing, or name another version with --to",
+            command="deployguard rollback FUNCTION --to VERSION",
         )
     return found
 
 
-def routes(run: Run, name: str, qualifiers: Iterable[str]) -> tuple[Route, ...]:
-    """Read what each qualifier serves now."""
+def routes(
+    run: Run, name: str, qualifiers: Iterable[str], *, calling: Collection[Caller] = ()
+) -> tuple[Route, ...]:
+    """Read what each qualifier serves now; then what those serve that callers use besides.
+
+    One of those that does not exist has no route.
+    """
+    found = {qualifier: _serves(run, name, qualifier) for qualifier in dict.fromkeys(qualifiers)}
+    for called in dict.fromkeys(caller.qualifier for caller in calling):
+        if called is not None and called not in found:
+            with contextlib.suppress(NotFound):
+                found[called] = _serves(run, name, called)
     return tuple(
-        Route(f"callers of {qualifier}", qualifier, _serves(run, name, qualifier))
-        for qualifier in dict.fromkeys(qualifiers)
+        Route(_names(calling, qualifier), qualifier, serves) for qualifier, serves in found.items()
     )
+
+
+def _names(calling: Iterable[Caller], qualifier: str) -> str:
+    """Name those who call a qualifier, as far as they are known."""
+    named = [caller for caller in calling if caller.qualifier == qualifier]
+    return listed(named) or f"callers of {qualifier}"
 
 
 def digests(
@@ -215,7 +235,7 @@ def _serves(run: Run, name: str, qualifier: str) -> dict[str, float]:
         return {qualifier: 1.0}
     alias = functions.alias(run.session, name, qualifier)
     if alias is None:
-        raise _no_alias(name, qualifier)
+        raise no_alias(name, qualifier)
     return alias.versions
 
 
@@ -223,11 +243,12 @@ def _shares(serves: Mapping[str, float]) -> str:
     return ", ".join(f"version {version} to {share:.0%}" for version, share in serves.items())
 
 
-def _no_alias(name: str, alias: str) -> NotFound:
+def no_alias(name: str, alias: str) -> NotFound:
+    """Say that an alias which has to exist does not."""
     return NotFound(
         f"{name} has no alias {alias}",
-        cause="it was never created, or the name is misspelt",
-        fix=f"name an existing qualifier, e.g. '{name}:{LATEST}'",
+        finding="DG508",
+        fix=f"name an existing qualifier, e.g. '{name}:{LATEST}', or let `check` create it",
     )
 
 

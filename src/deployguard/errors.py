@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from enum import Enum
 
+from deployguard.findings import KINDS, help_of
+
 
 class DeployguardError(Exception):
-    """The root: what happened, the likely cause, and what to do."""
+    """The root: what happened, the likely cause, and what to do.
+
+    One that is among the findings says what the table says, unless it knows it more exactly.
+    """
 
     exit_code = 1
 
-    def __init__(self, happened: str, *, cause: str = "", fix: str = "") -> None:
-        """Keep the three parts apart, so that a report can show them apart."""
-        super().__init__(happened)
-        self.happened = happened
-        self.cause = cause
-        self.fix = fix
+    def __init__(
+        self, happened: str, *, finding: str = "", cause: str = "", fix: str = "", command: str = ""
+    ) -> None:
+        """Keep the parts apart, so that a report can show them apart."""
+        kind = KINDS[finding] if finding else None
+        self.happened = f"{finding}: {happened}" if finding else happened
+        self.finding = finding
+        self.cause = cause or (kind.cause if kind else "")
+        self.fix = fix or (kind.fix if kind else "")
+        self.command = command or (kind.command if kind else "")
+        super().__init__(self.happened)
+
+    @property
+    def help(self) -> str:
+        """Return where it is explained, if it has a name."""
+        return help_of(self.finding) if self.finding else ""
 
     def __str__(self) -> str:
         """Return the parts as short paragraphs."""
-        parts = [self.happened]
-        if self.cause:
-            parts.append(f"  cause: {self.cause}")
-        if self.fix:
-            parts.append(f"  fix:   {self.fix}")
-        return "\n".join(parts)
+        parts = {"cause": self.cause, "fix": self.fix, "run": self.command, "help": self.help}
+        told = (f"  {name + ':':<7}{text}" for name, text in parts.items() if text)
+        return "\n".join((self.happened, *told))
 
 
 class ConfigurationError(DeployguardError):
@@ -67,6 +79,7 @@ class AwsFailure(DeployguardError):
         self,
         happened: str,
         *,
+        finding: str = "",
         cause: str = "",
         fix: str = "",
         code: str = "",
@@ -74,7 +87,7 @@ class AwsFailure(DeployguardError):
         maybe_applied: bool = False,
     ) -> None:
         """Keep AWS's code beside the message."""
-        super().__init__(happened, cause=cause, fix=fix)
+        super().__init__(happened, finding=finding, cause=cause, fix=fix)
         self.code = code
         self.trouble = trouble
         self.maybe_applied = maybe_applied
@@ -126,7 +139,7 @@ class OutOfTime(DeployguardError):
 
 
 class Attention(DeployguardError):
-    """Something could not be put back; a person must run the command that `fix` gives."""
+    """Something could not be put back; a person must run the command that it gives."""
 
     exit_code = 20
 
@@ -141,9 +154,10 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int, *, left: DeployguardError | None = None) -> None:
         """Exit as a shell would after this signal; `left` is what could not be put back."""
         self.happened = f"interrupted by signal {signal_number}"
-        self.cause = self.fix = ""
+        self.cause = self.fix = self.command = self.finding = self.help = ""
         if left is not None:
             self.happened += f"; {left.happened}"
-            self.cause, self.fix = left.cause, left.fix
+            self.cause, self.fix, self.command = left.cause, left.fix, left.command
+            self.finding, self.help = left.finding, left.help
         self.exit_code = 128 + signal_number
         super().__init__(self.happened)

@@ -11,6 +11,7 @@ from deployguard.aws import functions
 from deployguard.config import Settings
 from deployguard.model import LATEST, Alias, Evidence, Function, Route, Verdict
 from deployguard.report import history
+from deployguard.routes.discovery import Discoverer
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
 
@@ -42,8 +43,10 @@ def verify(run: Run, settings: Settings, target: Target) -> None:
     qualifier = target.qualifier or settings.alias
     run.record.alias = None if qualifier == LATEST or qualifier.isdigit() else qualifier
     latest = discover.settled(run, target.name)
+    callers = Discoverer(run, settings, latest)
     discover.shipped(run, settings, latest)
     evidence = verdict.start(run, settings, routes=[], digests={LATEST: latest.digest or ""})
+    evidence = callers.added_to(evidence)
     verdict.of_routes(run, target.name, evidence, qualifiers=(qualifier, *settings.also))
     verdict.name_old_builds(run, target.name)
 
@@ -154,6 +157,7 @@ def _prepare(run: Run, settings: Settings, target: Target, *, alias: str) -> Pre
 def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared) -> None:
     """Publish, probe the version before traffic reaches it, then move the alias and judge it."""
     live, planned, evidence = prepared
+    callers = Discoverer(run, settings, live.latest, digests=live.versions)
     if planned.writes and live.no_way_back:
         run.say(f"there is no way back: {live.no_way_back}")
         evidence = replace(evidence, no_way_back=live.no_way_back)
@@ -161,6 +165,11 @@ def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared)
     digests = {**evidence.digests, **discover.known_digests(live)}
     evidence = verdict.before_traffic(run, replace(evidence, digests=digests), version)
     if run.record.verdict is not Verdict.FRESH:
+        return
+    evidence = callers.added_to(evidence)
+    if settings.on_stale != "fail" and verdict.ends_elsewhere(
+        run, target.name, evidence, others=settings.also
+    ):
         return
     to = version.version if planned.move else None
     if not planned.move:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from deployguard.errors import Refusal
+from deployguard.traffic import Unread
 
 DAYS = 14  # over which asynchronous events are counted
 FEW = 5  # receives of a message, below which AWS warns of throttling (Developer Guide, with-sqs)
@@ -67,15 +68,6 @@ class Source:
     retries: int | None = None
     max_age_s: int | None = None  # of a record
     on_failure: str = ""  # where it is told of records that were given up
-
-
-@dataclass(frozen=True, order=True)
-class Unread:
-    """What AWS did not show, because the role may not read it."""
-
-    what: str
-    why: str
-    fix: str
 
 
 @dataclass(frozen=True)

@@ -238,17 +238,14 @@ class Journal:
 
     def _wait(self, theirs: Lease, *, give_up: float) -> None:
         if self.run.now + PAUSE_S > min(give_up, self.run.timeout_s):
-            raise Superseded(
-                f"{theirs.by} holds the lease on {self.run.function.name} until {_at(theirs)}",
-                cause="another run is changing this function now, or was killed a moment ago",
-                fix="let it finish, and check again; --wait-lock SECONDS waits for it",
-            )
+            raise held_by(theirs, self.run.function.name)
         self.run.say(f"waiting for {theirs.by}, which holds the lease until {_at(theirs)}")
         self.run.wait_until(self.run.now + PAUSE_S)
 
     def _superseded(self) -> Superseded:
         return Superseded(
             f"the lease on {self.run.function.name} was lost: {self.lost} has it now",
+            finding="DG401",
             cause="this run was stopped for so long that another one took over, or somebody "
             f"deleted alias {lease.ALIAS}",
             fix="theirs is left alone; check again once it ended",
@@ -261,13 +258,19 @@ class Journal:
         self.run.say(f"the lease could not be removed: {failure.happened}")
 
 
+def held_by(theirs: Lease, function: str) -> Superseded:
+    """Say who may change the function now, and until when."""
+    return Superseded(
+        f"{theirs.by} holds the lease on {function} until {_at(theirs)}", finding="DG406"
+    )
+
+
 def stays(function: str, *, why: str) -> Attention:
     """Ask a person to remove the lease of a deploy that is meant to stay."""
     return Attention(
-        f"DG403: the lease on {function} could not be removed: {why}",
-        cause="until it is gone, the next run takes this deploy for one that was killed, and "
-        "undoes it",
-        fix=f"aws lambda delete-alias --function-name {function} --name {lease.ALIAS}",
+        f"the lease on {function} could not be removed: {why}",
+        finding="DG403",
+        command=f"aws lambda delete-alias --function-name {function} --name {lease.ALIAS}",
     )
 
 

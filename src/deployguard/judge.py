@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from deployguard import coverage, diagnosis
+from deployguard import coverage, diagnosis, shape
 from deployguard.model import (
     LATEST,
     Answer,
@@ -30,6 +30,7 @@ from deployguard.model import (
     State,
     Verdict,
 )
+from deployguard.shape import Shape
 
 WORST_FIRST = (
     Verdict.ERROR,
@@ -39,7 +40,13 @@ WORST_FIRST = (
     Verdict.FRESH,
 )
 PAUSE_S = 1.0  # between rounds that wait for old answers or throttles to end
-SILENT = {Answer.NO_BREADCRUMB, Answer.FUNCTION_ERROR, Answer.DENIED, Answer.REFUSED}
+SILENT = {
+    Answer.NO_BREADCRUMB,
+    Answer.REPLAYED,
+    Answer.FUNCTION_ERROR,
+    Answer.DENIED,
+    Answer.REFUSED,
+}
 
 
 def ruling(evidence: Evidence) -> Ruling:
@@ -52,13 +59,12 @@ def ruling(evidence: Evidence) -> Ruling:
         if ruled.decided or ruled.verdict is verdict
         for finding in ruled.findings
     )
-    if evidence.no_way_back:
-        findings = (*findings, diagnosis.no_way_back(evidence))
     if evidence.superseded:
         return Ruling(Verdict.SUPERSEDED, True, routes, (diagnosis.superseded(evidence), *findings))
-    if evidence.unready:
+    doubts = diagnosis.doubts(evidence)
+    if doubts:
         verdict = worst((verdict, Verdict.INCONCLUSIVE))
-        findings = (diagnosis.unready(evidence), *findings)
+    findings = (*doubts, *findings, *diagnosis.warnings(evidence))
     is_decided_stale = any(r.decided and r.verdict is Verdict.STALE for r in routes)
     return Ruling(verdict, is_decided_stale or all(r.decided for r in routes), routes, findings)
 
@@ -93,6 +99,14 @@ def state_on(evidence: Evidence, route: Route, probe: Probe) -> State:
     return State.UNKNOWN if found is State.FRESH and is_elsewhere else found
 
 
+def other_digests(evidence: Evidence, route: Route) -> bool:
+    """Say whether some traffic of a route ends at another image, or at one that is not known."""
+    return any(
+        share > 0 and evidence.digests.get(version) != evidence.expected.digest
+        for version, share in route.versions.items()
+    )
+
+
 def probes_of(evidence: Evidence, route: Route) -> list[Probe]:
     """Return a route's probes in the order in which they were sent."""
     found = (p for r in evidence.rounds for p in r.probes if p.qualifier == route.qualifier)
@@ -104,14 +118,14 @@ def rounds_of(evidence: Evidence, route: Route) -> list[Round]:
     return [r for r in evidence.rounds if any(p.qualifier == route.qualifier for p in r.probes)]
 
 
+def shape_of(evidence: Evidence, route: Route) -> Shape:
+    """Say which shape the old answers of a route have."""
+    return shape.of(evidence, route, {p: state(evidence, p) for p in probes_of(evidence, route)})
+
+
 def _route(evidence: Evidence, route: Route) -> RouteRuling:
-    wrong = {
-        version: evidence.digests.get(version, "an unknown digest")
-        for version, share in route.versions.items()
-        if share > 0 and evidence.digests.get(version) != evidence.expected.digest
-    }
-    if wrong:
-        return _settled(evidence, route, Verdict.STALE, diagnosis.wrong_digest(evidence, route))
+    if other_digests(evidence, route):
+        return _settled(evidence, route, Verdict.STALE, *diagnosis.other_digest(evidence, route))
     if evidence.expected.build_id is None:
         return _settled(evidence, route, Verdict.INCONCLUSIVE, diagnosis.unlabelled(evidence))
     by_construction = evidence.is_by_construction(route)
@@ -119,10 +133,10 @@ def _route(evidence: Evidence, route: Route) -> RouteRuling:
     return _limited_by_mode(evidence, ruled)
 
 
-def _settled(evidence: Evidence, route: Route, verdict: Verdict, finding: Finding) -> RouteRuling:
+def _settled(evidence: Evidence, route: Route, verdict: Verdict, *findings: Finding) -> RouteRuling:
     rounds = rounds_of(evidence, route)
     seen = Coverage(claim=Claim.NONE, rounds=len(rounds), probes=len(probes_of(evidence, route)))
-    return RouteRuling(route, verdict, True, seen, (finding,))
+    return RouteRuling(route, verdict, True, seen, findings)
 
 
 def _fixed(evidence: Evidence, route: Route) -> RouteRuling:

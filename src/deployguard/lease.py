@@ -110,6 +110,7 @@ def parse(text: str, *, function: str) -> Lease:
     if re.fullmatch(r"deployguard/\d+", schema) and schema != SCHEMA:
         raise Refusal(
             f"alias {ALIAS} of {function} holds a lease of another version: {text!r}",
+            finding="DG408",
             cause=f"another deployguard wrote it; this one understands {SCHEMA}",
             fix="run `deployguard recover` with that version, or upgrade this one",
         )
@@ -122,9 +123,8 @@ def parse(text: str, *, function: str) -> Lease:
     if schema != SCHEMA or not is_sound or not until or not head or rest != _again(head, matches):
         raise Refusal(
             f"alias {ALIAS} of {function} is no lease: its description says {text!r}",
-            cause="it was edited by hand, or somebody uses an alias of this name",
-            fix="see that nothing is left half done, then run aws lambda delete-alias "
-            f"--function-name {function} --name {ALIAS}; or rename that alias",
+            finding="DG408",
+            command=f"aws lambda delete-alias --function-name {function} --name {ALIAS}",
         )
     return Lease(head["owner"], head["by"], until, intents)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from deployguard.traffic import Caller, Discovery, Unread, Use
+
 LATEST = "$LATEST"
 
 
@@ -83,6 +85,7 @@ class Answer(StrEnum):
 
     BREADCRUMB = "breadcrumb"
     NO_BREADCRUMB = "no-breadcrumb"  # the function answered something else
+    REPLAYED = "replayed"  # a breadcrumb, but none of this probe
     FUNCTION_ERROR = "function-error"  # it raised, timed out or crashed
     THROTTLED = "throttled"
     DENIED = "denied"
@@ -166,6 +169,8 @@ class Policy:
     max_rounds: int = 8  # on one route, once old answers are no longer tolerated
     min_cold_starts: int = 5
     pool_factor: float = 2.5
+    discovery: Discovery = Discovery.OFF
+    ignored: tuple[str, ...] = ()  # qualifiers that are meant to serve another build
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,18 @@ class Mode:
     tenant_isolated: bool = False
     managed_instances: bool = False
     snap_start: bool = False
+    overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
+
+
+class Severity(StrEnum):
+    """How much a finding weighs: in a judgement an error or a warning, in a preflight the rest."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"  # it moves no verdict, and stops no command
+    REFUSED = "refused"  # a command could not run, or would refuse to
+    BROKEN = "broken"  # what runs is not what was shipped, or cannot be
+    ERROR = "error"  # a reason for the verdict, or for there being none
 
 
 @dataclass(frozen=True)
@@ -188,6 +205,8 @@ class Finding:
     cause: str
     fix: str
     help: str
+    severity: Severity = Severity.ERROR
+    command: str = ""  # that fixes it
 
 
 @dataclass(frozen=True)
@@ -221,6 +240,20 @@ class Evidence:
     unready: str = ""  # why provisioned concurrency did not become ready
     no_way_back: str = ""  # why nothing could serve again that served before; moves no verdict
     replacement: Replacement | None = None  # what a remedy is to have done
+    alias: str = ""  # that callers are to use
+    callers: tuple[Caller, ...] = ()  # that AWS shows
+    unread: tuple[Unread, ...] = ()  # where callers may be that it does not show
+    missing: tuple[str, ...] = ()  # qualifiers that are called, and that do not exist
+
+    @property
+    def calling(self) -> tuple[Caller, ...]:
+        """Return the callers that traffic comes from, and that are to reach the expected build."""
+        ignored = self.policy.ignored
+        return tuple(c for c in self.callers if c.use is Use.CALLS and c.qualifier not in ignored)
+
+    def callers_of(self, qualifier: str) -> tuple[Caller, ...]:
+        """Return those that call a qualifier."""
+        return tuple(caller for caller in self.calling if caller.qualifier == qualifier)
 
     def predates_update(self, probe: Probe) -> bool:
         """Say whether a container of $LATEST was born before the image was put there.
@@ -292,26 +325,14 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A move of an alias that was kept: what it served since, and what before."""
-
-    function: str  # ARN
-    alias: str
-    at: str  # when the run began; ISO 8601, UTC
-    command: str
-    version: str
-    before: str | None
-
-
-@dataclass(frozen=True)
 class Setup:
     """What a function's configuration says that a preflight looks at, and no verdict."""
 
     memory_mb: int = 128
     subnets: int = 0
     log_format: str = "Text"
+    log_group: str = ""
     log_levels: Mapping[str, str] = field(default_factory=dict)  # of the application, the system
-    overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
     is_durable: bool = False
 
 

@@ -80,6 +80,7 @@ DOCTOR, ROUTES = "doctor", "routes"
 COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
+DISCOVERING = (CHECK, VERIFY, ROUTES)
 LOCKING = (CHECK, REFRESH, ROLLBACK, RECOVER, PRUNE)
 UNSHOWN = "the callers that it shows are listed as unknown"
 
@@ -156,8 +157,16 @@ NEEDS = (
         Role.OBSERVER,
         On.ACCOUNT,
         (DOCTOR,),
+        "iam:GetRole",
         "iam:SimulatePrincipalPolicy",
         without="whether the role may write is not known beforehand",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (DOCTOR,),
+        "lambda:ListFunctions",
+        without="that other functions run other images of the repository is not seen",
     ),
     *_rows(Role.PROBER, On.ROUTES, JUDGING, "lambda:InvokeFunction"),
     *_rows(
@@ -230,6 +239,7 @@ NEEDS = (
         without="no version is kept for having been invoked of late",
     ),
     *_rows(Role.OBSERVER, On.FUNCTION, (ROUTES,), "lambda:ListAliases"),
+    *_rows(Role.OBSERVER, On.FUNCTION, (CHECK, VERIFY), "lambda:ListAliases", without=UNSHOWN),
     *_rows(
         Role.OBSERVER,
         On.VERSIONS,
@@ -240,19 +250,25 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.FUNCTION,
-        (ROUTES,),
+        DISCOVERING,
         "lambda:GetPolicy",
         "lambda:ListFunctionUrlConfigs",
         without=UNSHOWN,
     ),
-    *_rows(Role.OBSERVER, On.VERSIONS, (ROUTES,), "lambda:GetPolicy", without=UNSHOWN),
+    *_rows(Role.OBSERVER, On.VERSIONS, DISCOVERING, "lambda:GetPolicy", without=UNSHOWN),
     *_rows(
         Role.OBSERVER,
         On.ACCOUNT,
         (ROUTES,),
-        "apigateway:GET",
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:ListMetrics",
+        without=UNSHOWN,
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        DISCOVERING,
+        "apigateway:GET",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "events:ListEventBuses",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from deployguard.aws import identity
 from deployguard.aws.session import Session
 from deployguard.config import Settings
@@ -17,12 +15,11 @@ def refuse_elsewhere(session: Session, settings: Settings, target: Target) -> No
     if not (settings.expect_account or settings.expect_region or settings.expect_endpoint):
         return
     account = target.account or ("" if settings.expect_account is None else None)
-    for refusal in unexpected(identity.place(session, account=account), settings):
-        raise refusal
+    refuse_unexpected(identity.place(session, account=account), settings)
 
 
-def unexpected(place: Place, settings: Settings) -> Iterator[Refusal]:
-    """Say what of a place is not as pinned."""
+def refuse_unexpected(place: Place, settings: Settings) -> None:
+    """Refuse a place that is not as pinned."""
     for what, got, wanted, cause in (
         (
             "account",
@@ -38,16 +35,18 @@ def unexpected(place: Place, settings: Settings) -> Iterator[Refusal]:
         ),
     ):
         if wanted is not None and got != wanted:
-            yield Refusal(
+            raise Refusal(
                 f"the {what} is {got}, but {wanted} is expected",
+                finding="DG501",
                 cause=cause,
                 fix=f"work in {wanted}, or change expect-{what}",
             )
     is_pinned = settings.expect_account or settings.expect_region or settings.expect_endpoint
     if is_pinned and not place.is_aws and place.endpoint != settings.expect_endpoint:
         expected = settings.expect_endpoint or "AWS's own"
-        yield Refusal(
+        raise Refusal(
             f"calls go to {place.endpoint}, but {expected} is expected",
+            finding="DG501",
             cause="AWS_ENDPOINT_URL or the AWS configuration file sends them there",
             fix=f"unset it, or allow it: --expect-endpoint {place.endpoint}",
         )

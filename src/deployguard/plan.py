@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from deployguard.errors import Refusal
 from deployguard.model import Alias, Expected, Function, Image, Link, Remedy, Route, Ruling, Stamp
@@ -20,7 +20,7 @@ class Live:
     behind_alias: Function | None  # the version that the alias's main weight goes to
     image: Image | None  # the expected one, from the registry; None where it may not be read
     expected: Expected
-    versions: tuple[str, ...] = ()  # the published numbers, newest first
+    versions: Mapping[str, str] = field(default_factory=dict)  # all of them, with their digests
     no_way_back: str = ""  # why what the alias serves could not serve again
 
 
@@ -84,10 +84,9 @@ def expected(image_digest: str, *, labels: Stamp | None, pipeline: Stamp | None)
     if labels is not None:
         if pipeline is not None and pipeline.build_id != labels.build_id:
             raise Refusal(
-                f"DG103: the stamp file says build {pipeline.build_id}, "
+                f"the stamp file says build {pipeline.build_id}, "
                 f"but the labels of {image_digest} say {labels.build_id}",
-                cause="the stamp of another build was passed, or another image was deployed",
-                fix="pass the build-stamp.json that was copied into this very image",
+                finding="DG103",
             )
         return Expected(image_digest, labels.build_id, Link.VERIFIED)
     if pipeline is not None:
@@ -142,30 +141,29 @@ def refuse_unsafe(function: Function) -> None:
     if function.package_type != "Image" or function.digest is None:
         raise Refusal(
             f"{function.name} is a {function.package_type} function, not a container image",
-            fix="deployguard proves container images; use one, or leave this function out",
+            finding="DG108",
         )
     if function.state == "Failed":
         raise Refusal(
-            f"{function.name} is in state Failed ({function.state_reason})",
-            cause="AWS could not create it from its image",
-            fix="mend what the reason names, then deploy again",
+            f"{function.name} is in state Failed ({function.state_reason})", finding="DG109"
         )
     if function.update_status == "Failed":
         raise Refusal(
-            f"DG105: the last update of {function.name} failed ({function.update_reason})",
-            cause="AWS shows the new digest, but the old code keeps serving",
-            fix="mend what the reason names, then update the function again",
+            f"the last update of {function.name} failed ({function.update_reason})",
+            finding="DG105",
         )
 
 
 def refuse_long_hold(function: Function, *, hold_ms: int) -> None:
     """Refuse a hold that the function's own timeout would cut short."""
-    if hold_ms + HOLD_MARGIN_MS > function.timeout_s * 1000:
+    longest = max(0, function.timeout_s * 1000 - HOLD_MARGIN_MS)
+    if hold_ms > longest:
         raise Refusal(
             f"--hold-ms {hold_ms} does not fit into the timeout of {function.name}, "
             f"which is {function.timeout_s} s",
-            cause="a canary that is cut short answers nothing",
-            fix=f"hold for at most {max(0, function.timeout_s * 1000 - HOLD_MARGIN_MS)} ms",
+            finding="DG503",
+            fix=f"hold for at most {longest} ms, or give the function more time",
+            command=f"deployguard check FUNCTION --hold-ms {longest}",
         )
 
 
@@ -177,6 +175,5 @@ def refuse_other_architecture(live: Live) -> None:
     if image.architecture != wanted:
         raise Refusal(
             f"the image is built for {image.architecture}, but {live.latest.name} runs {wanted}",
-            cause="the build ran on another processor",
-            fix=f"build with --platform for {wanted}, or change the function's Architectures",
+            finding="DG112",
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from deployguard import breadcrumb, burst, judge
 from deployguard.aws import canaries, functions, metrics
-from deployguard.breadcrumb import NotABreadcrumb
+from deployguard.breadcrumb import NotABreadcrumb, Replayed
 from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling, State
 from deployguard.run import Run
 
@@ -115,7 +115,8 @@ def _probe(run: Run, qualifier: str, nonce: str, reply: burst.Reply, *, started:
     try:
         crumb = breadcrumb.parse(reply.body, nonce=nonce)
     except NotABreadcrumb as reason:
-        return replace(probe, answer=Answer.NO_BREADCRUMB, detail=reply.error or str(reason))
+        answer = Answer.REPLAYED if isinstance(reason, Replayed) else Answer.NO_BREADCRUMB
+        return replace(probe, answer=answer, detail=reply.error or str(reason))
     return replace(probe, answer=Answer.BREADCRUMB, breadcrumb=crumb)
 
 

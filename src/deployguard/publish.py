@@ -56,7 +56,6 @@ def _still_ours(run: Run, name: str) -> Function:
         raise Superseded(
             f"{name} was updated to {latest.digest} while this run was publishing "
             f"{run.expected.digest}",
-            cause="another deploy of this function runs at the same time",
-            fix="check that deploy instead; serialise deploys of one function",
+            finding="DG401",
         )
     return latest

@@ -212,19 +212,13 @@ def _same_code(run: Run, latest: Function) -> Function:
     now = discover.settled(run, latest.name)
     plan.refuse_unsafe(now)
     if now.digest != latest.digest:
-        raise Superseded(
-            f"{latest.name} was updated to {now.digest} meanwhile",
-            cause="another deploy of this function runs at the same time",
-            fix="check that deploy instead; serialise deploys of one function",
-        )
+        raise Superseded(f"{latest.name} was updated to {now.digest} meanwhile", finding="DG401")
     return now
 
 
 def _set_by_somebody(what: str, value: str) -> Superseded:
     return Superseded(
-        f"{what} is {value} by now",
-        cause="somebody else set it since",
-        fix="theirs is left alone",
+        f"{what} is {value} by now", finding="DG401", cause="somebody else set it since"
     )
 
 
@@ -237,12 +231,11 @@ def reserved_elsewhere(function: str, wanted: str, *, now: str, why: str) -> Att
         f"--reserved-concurrent-executions {wanted}"
     )
     return Attention(
-        f"DG404: the reserved concurrency of {function} could not be restored to {wanted}, "
+        f"the reserved concurrency of {function} could not be restored to {wanted}, "
         f"it is {now}: {why}",
-        cause="another function reserved what this one gave back while it was drained"
-        if now != "unknown"
-        else "AWS refused, or did not answer",
-        fix=command,
+        finding="DG404",
+        cause="AWS refused, or did not answer" if now == "unknown" else "",
+        command=command,
     )
 
 

@@ -194,8 +194,7 @@ def _shown(alias: Alias) -> dict[str, object]:
 def _superseded(name: str, current: Alias | None) -> Superseded:
     return Superseded(
         f"alias {name} was moved to {_describe(current)} by somebody else meanwhile",
-        cause="another deploy of this function runs at the same time",
-        fix="theirs is left alone; check that deploy instead",
+        finding="DG401",
     )
 
 
@@ -223,8 +222,8 @@ def needs_a_person(function: str, intent: Intent, wanted: Alias | None, *, why: 
             f"--routing-config 'AdditionalVersionWeights={{{weights}}}'"
         )
     return Attention(
-        f"DG402: alias {intent.name} of {function} could not be put back "
-        f"to {_describe(wanted)}: {why}",
+        f"alias {intent.name} of {function} could not be put back to {_describe(wanted)}: {why}",
+        finding="DG402",
         cause=f"the alias may still serve version {intent.after[-1]}",
-        fix=command,
+        command=command,
     )

@@ -9,6 +9,7 @@ from deployguard import discover, judge, plan, probe
 from deployguard.config import Settings
 from deployguard.model import Evidence, Function, Policy, Route, Ruling, Verdict
 from deployguard.run import Run
+from deployguard.traffic import Caller, Discovery
 
 BEFORE_TRAFFIC = "deployguard, before traffic"
 
@@ -23,6 +24,8 @@ def start(
         max_probes=settings.max_probes,
         hold_ms=settings.hold_ms,
         grace_s=settings.grace,
+        discovery=Discovery(settings.routes),
+        ignored=settings.ignore,
     )
     return Evidence(
         expected=run.expected,
@@ -31,6 +34,7 @@ def start(
         routes=tuple(routes),
         digests=digests,
         updated=run.function.modified,
+        alias=run.record.alias or "",
     )
 
 
@@ -54,12 +58,42 @@ def survey(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ..
     return probe.until_ruled(run, _with_routes(run, name, evidence, qualifiers)[0])
 
 
+def ends_elsewhere(run: Run, name: str, evidence: Evidence, *, others: Iterable[str]) -> bool:
+    """Rule already now where a route ends at another image that moving the alias will not mend."""
+    others = [qualifier for qualifier in others if qualifier != evidence.alias]
+    called = [caller for caller in _existing(evidence) if caller.qualifier != evidence.alias]
+    routes = discover.routes(run, name, others, calling=called)
+    digests = discover.digests(run, name, routes, known=evidence.digests)
+    evidence = replace(evidence, digests=digests)
+    wrong = [route for route in routes if judge.other_digests(evidence, route)]
+    if wrong:
+        rule(run, replace(evidence, routes=(*evidence.routes, *wrong)))
+    return bool(wrong)
+
+
 def _with_routes(
     run: Run, name: str, evidence: Evidence, qualifiers: tuple[str, ...]
 ) -> tuple[Evidence, tuple[Route, ...]]:
-    routes = discover.routes(run, name, qualifiers)
+    routes = discover.routes(run, name, qualifiers, calling=_existing(evidence))
     digests = discover.digests(run, name, routes, known=evidence.digests)
-    return replace(evidence, routes=(*evidence.routes, *routes), digests=digests), routes
+    there = {route.qualifier for route in routes}
+    missing = {c.qualifier for c in evidence.calling if c.qualifier not in {None, *there}}
+    routed = replace(
+        evidence,
+        routes=(*evidence.routes, *routes),
+        digests=digests,
+        missing=tuple(sorted(filter(None, missing))),
+    )
+    return routed, routes
+
+
+def _existing(evidence: Evidence) -> list[Caller]:
+    """Return the callers of versions that exist, and of aliases, which may exist."""
+    return [
+        caller
+        for caller in evidence.calling
+        if not (caller.qualifier or "").isdigit() or caller.qualifier in evidence.digests
+    ]
 
 
 def of_probes(run: Run, evidence: Evidence) -> Evidence:

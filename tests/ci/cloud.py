@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import deployguard.canary
 from deployguard.lab import images
 from deployguard.lab.client import Client
 from deployguard.lab.serve import running_lab
+from tests.guard.world import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
 HANDLER = b"""\
@@ -67,8 +67,7 @@ def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     lab.fault(operation="UpdateAlias", function=function, alias="live", phase="after", kind="hold")
 
     def kill() -> None:
-        while not any(fault["hits"] for fault in lab.faults()):
-            time.sleep(0.05)
+        eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600)
         os.kill(_process_of(function), signal.SIGKILL)
         lab.set(clock_step_s=120.0)  # its lease runs out
         lab.release()

@@ -39,3 +39,16 @@ def failing(live: Team) -> Team:
     live.lab.set(linger=[{"function": live.name, **FOR_EVER}])
     live.ship("b2")
     return live
+
+
+@pytest.fixture
+def reports(team: Team) -> Team:
+    """Have b1 behind the alias `live` and b2 behind `next`, which is what $LATEST runs."""
+    team.lab.set(virtual=True)
+    team.ship("b1")
+    team.publish()
+    team.point("1")
+    team.ship("b2")
+    team.publish()
+    team.point("2", "next")
+    return team

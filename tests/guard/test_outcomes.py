@@ -23,6 +23,12 @@ def ended(finished: Finished, exit_code: int, verdict: str) -> None:
     assert finished.report["verdict"] == verdict
 
 
+def shape_of(finished: Finished, qualifier: str) -> tuple[str, str]:
+    """Return the shape of a route's answers, and what it points to."""
+    (route,) = [each for each in finished.function["routes"] if each["qualifier"] == qualifier]
+    return route["shape"]["kind"], route["shape"]["points_to"]
+
+
 def test_first_deploy_creates_the_alias(team: Team) -> None:
     uri = team.ship("b1")
     finished = team.check()
@@ -77,10 +83,11 @@ def test_old_containers_of_latest_fail_the_deploy(live: Team) -> None:
     live.warm(2)
     live.lab.set(linger=[{"function": live.name, "count": None, "seconds": None}])
     live.ship("b2")
-    finished = live.check("--also", "$LATEST")
+    finished = live.check("--also", "$LATEST", "--grace", "3")
     ended(finished, 10, "STALE")
     assert live.alias() == "1"
     assert finished.findings == ["DG201"]
+    assert shape_of(finished, "$LATEST") == ("by-age", "draining")
     assert finished.rulings["$LATEST"] == "STALE"
     stale = [c for c in finished.function["containers"] if c["state"] == "stale"]
     assert {container["build_id"] for container in stale} == {"b1"}
@@ -133,15 +140,20 @@ def test_an_alias_that_answers_old_for_a_while_is_waited_for(live: Team) -> None
     ended(finished, 0, "FRESH")
     assert live.alias() == "2"
     assert "stale" in finished.err
+    assert shape_of(finished, "live") == ("shrinking", "propagation")
 
 
 def test_an_alias_that_keeps_answering_old_is_stale(live: Team) -> None:
     live.lab.set(propagation_s=600)
     live.ship("b2")
-    finished = live.check()
+    finished = live.check("--grace", "3")
     ended(finished, 10, "STALE")
     assert finished.findings == ["DG204"]
     assert live.alias() == "1"
+    assert shape_of(finished, "live") == ("constant", "routing")
+    assert "are old, from version 1; live serves version 2" in finished.out
+    (found,) = finished.function["findings"]
+    assert found["cause"].startswith("every answer comes from a version that the route does not")
 
 
 def test_old_containers_without_a_stamp_leave_it_open(team: Team) -> None:

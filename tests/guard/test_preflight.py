@@ -126,28 +126,81 @@ def test_a_lifecycle_rule_that_deletes_the_way_back_is_told_of(moving: Team) -> 
     assert examined.severity("of $LATEST, in time") == "note"
 
 
-def test_a_deployment_of_codedeploy_is_in_the_way_if_it_is_of_this_function(live: Team) -> None:
-    client = live.lab.client("codedeploy")
-    client.create_application(applicationName="app", computePlatform="Lambda")
-    client.create_deployment_group(
-        applicationName="app",
-        deploymentGroupName="group",
-        serviceRoleArn="arn:aws:iam::123456789012:role/deploy",
-    )
+def of_function(name: str) -> dict[str, Any]:
+    """Return a revision that says which function it is of."""
+    content = {"content": APPSPEC % name}
+    return {"revisionType": "AppSpecContent", "appSpecContent": content}
 
-    def begin(function: str) -> None:
-        content = {"content": APPSPEC % function}
-        client.create_deployment(
+
+def begin(team: Team, revision: dict[str, Any]) -> None:
+    """Have a deployment of CodeDeploy in progress."""
+    client = team.lab.client("codedeploy")
+    if not client.list_applications()["applications"]:
+        client.create_application(applicationName="app", computePlatform="Lambda")
+        client.create_deployment_group(
             applicationName="app",
             deploymentGroupName="group",
-            revision={"revisionType": "AppSpecContent", "appSpecContent": content},
+            serviceRoleArn="arn:aws:iam::123456789012:role/deploy",
         )
+    client.create_deployment(
+        applicationName="app",
+        deploymentGroupName="group",
+        revision=revision,
+    )
 
-    begin("reports-of-another-team")
+
+def test_a_deployment_of_codedeploy_is_in_the_way_if_it_is_of_this_function(live: Team) -> None:
+    begin(live, of_function("reports-of-another-team"))
     doctor(live)
-    begin(live.name)
+    begin(live, of_function(live.name))
     examined = doctor(live, exit_code=3)
     assert "of app is" in examined.checks["CodeDeploy"]["seen"]
+
+
+def test_a_deployment_whose_appspec_lies_in_s3_may_be_of_this_function(live: Team) -> None:
+    place = {"bucket": "specs", "key": "app.yaml", "bundleType": "YAML"}
+    begin(live, {"revisionType": "S3", "s3Location": place})
+    found = doctor(live).checks["CodeDeploy"]
+    assert (found["id"], found["severity"]) == ("DG410", "warning")
+    assert found["seen"].endswith("its AppSpec lies in S3")
+
+
+def test_who_holds_the_lease_is_told_until_when(live: Team) -> None:
+    lease = "deployguard/1 owner=0123abcd by=github/77 until=2099-01-02T18:57:49Z alias=live:1>2"
+    live.functions.create_alias(
+        FunctionName=live.name, Name="deployguard", FunctionVersion="$LATEST", Description=lease
+    )
+    assert doctor(live).checks["lease"]["seen"] == "github/77 holds it until 2099-01-02T18:57:49Z"
+    live.functions.update_alias(
+        FunctionName=live.name, Name="deployguard", Description=lease.replace("2099", "2020")
+    )
+    left = doctor(live).checks["lease"]
+    assert (left["id"], left["command"].split()[1]) == ("DG407", "recover")
+    live.functions.update_alias(
+        FunctionName=live.name, Name="deployguard", Description="ours, hands off"
+    )
+    assert doctor(live, exit_code=3).severity("lease") == "refused"
+
+
+def test_a_function_that_was_forgotten_with_an_older_image_is_told_of(live: Team) -> None:
+    billing = Team(live.lab, live.folder, name="billing")
+    billing.deploy(live.push(live.build("b1")))
+    assert "siblings" not in doctor(live).checks
+    live.ship("b2")
+    assert "billing (sha256:" in doctor(live).checks["siblings"]["seen"]
+
+
+def test_what_may_look_like_old_code_is_told_of(team: Team) -> None:
+    team.functions.create_function(
+        FunctionName=team.name,
+        PackageType="Image",
+        Code={"ImageUri": team.push(team.build("b1"))},
+        Role="arn:aws:iam::123456789012:role/reports",
+        SnapStart={"ApplyOn": "PublishedVersions"},
+        DurableConfig={"ExecutionTimeout": 60},
+    )
+    found = doctor(team).checks
+    assert [found[name]["id"] for name in ("snapshots", "durable")] == ["DG505", "DG506"]
 
 
 def test_a_handler_that_is_replaced_and_logs_that_are_left_out_are_told_of(live: Team) -> None:
@@ -191,6 +244,7 @@ def test_weights_that_were_left_are_told_of(moving: Team) -> None:
         ("GetLifecyclePolicy", "of version 1, in time", 0),
         ("GetProvisionedConcurrencyConfig", "provisioned", 0),
         ("ListDeployments", "CodeDeploy", 0),
+        ("ListFunctions", "siblings", 0),
         ("GetMetricStatistics", "free", 0),
     ],
 )

@@ -103,7 +103,7 @@ def test_text_of_the_function_forms_no_workflow_command(team: Team) -> None:
     assert finished.exit_code == 11
     for line in (finished.out + finished.err).splitlines():
         if line.lstrip().startswith("::"):
-            assert line.startswith(("::error title=DG302", "::error title=DG405"))
+            assert line.startswith(("::error title=DG302", "::warning title=DG405"))
         assert "##[" not in line
         assert "\x1b" not in line
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from deployguard.lease import Intent, What
-from deployguard.model import Alias, Function, Mode
+from deployguard.model import Alias
 from deployguard.report import document, files, history
 from deployguard.run import Record
 from tests.guard.world import Finished, Team, eventually
+from tests.values import FUNCTION
 
 FOREIGN = "deployguard/1 owner=0123abcd by=somebody until=2126-01-02T18:57:49Z"
 
@@ -261,26 +262,8 @@ def test_a_deploy_does_not_depend_on_looking_for_the_way_back(moving: Team) -> N
 
 def after_move(folder: Path, number: int, alias: str = "live") -> list[str]:
     """Write the report of a check that moved an alias; return the versions in its history."""
-    function = Function(
-        name="reports",
-        arn="arn:aws:lambda:eu-west-1:123456789012:function:reports",
-        version="$LATEST",
-        digest=None,
-        image_uri=None,
-        package_type="Image",
-        state="Active",
-        state_reason="",
-        update_status="Successful",
-        update_reason="",
-        revision="",
-        modified=0.0,
-        timeout_s=3,
-        architecture="x86_64",
-        mode=Mode(),
-        fingerprint="",
-    )
     started = datetime.fromtimestamp(1e9 + number, UTC)
-    record = Record("check", started=started, function=function, alias=alias)
+    record = Record("check", started=started, function=FUNCTION, alias=alias)
     record.kept.append(Intent(What.ALIAS, str(number - 1), (str(number),), name=alias))
     moves = history.after(folder, record)
     files.write(document.build(record, seconds=1.0, tool="0", history=moves), folder)

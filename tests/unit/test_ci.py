@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from deployguard import ci
 from deployguard.errors import ConfigurationError
-from deployguard.model import Finding
+from deployguard.model import Finding, Severity
 from tests.unit import runner
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
@@ -84,8 +86,15 @@ def foreign(draw: st.DrawFn) -> str:
     return "".join(draw(st.lists(atoms, max_size=30)))
 
 
-def finding(number: int = 201, **parts: str) -> Finding:
-    words = {"title": "t", "seen": "s", "expected": "e", "cause": "c", "fix": "f", "help": "h"}
+def finding(number: int = 201, **parts: Any) -> Finding:
+    words: dict[str, Any] = {
+        "title": "t",
+        "seen": "s",
+        "expected": "e",
+        "cause": "c",
+        "fix": "f",
+        "help": "h",
+    }
     return Finding(id=f"DG{number}", **{**words, **parts})
 
 
@@ -194,7 +203,7 @@ def test_nothing_is_written_outside_a_known_service(tmp_path: Path) -> None:
     environ = {"GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
     ci.write_outputs(environ, {"verdict": "FRESH"}, report_dir=tmp_path / "report")
     ci.summary(environ, "# Fresh")
-    assert ci.annotate(environ, [finding()]) == []
+    assert ci.annotate(environ, [finding()], has_failed=True) == []
     assert not list(tmp_path.iterdir())
 
 
@@ -214,16 +223,27 @@ def test_the_service_is_known_by_its_environment(
 
 
 def test_a_finding_becomes_one_annotation() -> None:
-    (line,) = ci.annotate(GITHUB, [finding(title="old, still: 100%", seen="a\nb")], level="warning")
+    found = finding(title="old, still: 100%", seen="a\nb")
+    (line,) = ci.annotate(GITHUB, [found], has_failed=False)
     assert line == (
         "::warning title=DG201 old%2C still%3A 100%25::"
         "seen: a%0Ab%0Aexpected: e%0Acause: c%0Afix: f%0Ahelp: h"
     )
 
 
+def test_a_warning_stays_one_and_comes_after_what_is_graver() -> None:
+    warning = replace(finding(405), severity=Severity.WARNING)
+    lines = ci.annotate(GITHUB, [warning, finding(201)], has_failed=True)
+    told = [runner.commands(line)[0] for line in lines]
+    assert [(each.name, each.properties["title"][:5]) for each in told] == [
+        ("error", "DG201"),
+        ("warning", "DG405"),
+    ]
+
+
 @given(st.lists(st.builds(finding, st.integers(100, 999), title=foreign(), seen=foreign())))
 def test_annotations_are_few_short_and_only_ours(findings: list[Finding]) -> None:
-    lines = ci.annotate(GITHUB, findings)
+    lines = ci.annotate(GITHUB, findings, has_failed=True)
     read = runner.commands("\n".join(lines))
     assert [command.name for command in read] == ["error"] * len(lines)
     assert len(lines) <= 9
@@ -234,14 +254,15 @@ def test_annotations_are_few_short_and_only_ours(findings: list[Finding]) -> Non
 
 
 def test_a_long_message_is_cut_before_github_cuts_it() -> None:
-    (line,) = ci.annotate(GITHUB, [finding(seen="%\n" * 5_000)])
+    (line,) = ci.annotate(GITHUB, [finding(seen="%\n" * 5_000)], has_failed=True)
     (command,) = runner.commands(line)
     assert len(command.data) == 4_000
     assert command.data.endswith("…")
 
 
 def test_equal_findings_are_annotated_once_and_many_are_rolled_up() -> None:
-    lines = ci.annotate(GITHUB, [finding(n, seen="x") for n in [*range(200, 211), 200, 210]])
+    findings = [finding(n, seen="x") for n in [*range(200, 211), 200, 210]]
+    lines = ci.annotate(GITHUB, findings, has_failed=True)
     last = runner.commands(lines[-1])[0]
     assert len(lines) == 9
     assert last.properties["title"] == "and 3 more findings"

@@ -10,11 +10,11 @@ import pytest
 
 from deployguard import permissions
 from deployguard.doctor import checks, iam, lifecycle
-from deployguard.doctor.checks import Check, Severity
-from deployguard.doctor.facts import Facts, Kept, Permission, Place
+from deployguard.doctor.check import Check
+from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate, Rule, Stored
-from deployguard.errors import ConfigurationError, Refusal
-from deployguard.hazards import Unread
+from deployguard.errors import ConfigurationError, NotFound, Refusal
+from deployguard.lease import Intent, Lease, What
 from deployguard.model import (
     LATEST,
     Alias,
@@ -26,32 +26,17 @@ from deployguard.model import (
     Probe,
     Provisioned,
     Setup,
+    Severity,
     Stamp,
 )
 from deployguard.permissions import On, Role, Scope
+from deployguard.traffic import Unread
+from tests.values import ARN, DIGEST, FUNCTION
 
-ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
-DIGEST, OTHER = f"sha256:{'7d3f' * 16}", f"sha256:{'91df' * 16}"
+OTHER = f"sha256:{'91df' * 16}"
 DAY = 86_400.0
+LONG_AGO = 1767380269.0
 HIDDEN = Unread("it", "the role lacks x:Y on *", "grant x:Y")
-FUNCTION = Function(
-    name="reports",
-    arn=ARN,
-    version=LATEST,
-    digest=DIGEST,
-    image_uri=None,
-    package_type="Image",
-    state="Active",
-    state_reason="",
-    update_status="Successful",
-    update_reason="",
-    revision="",
-    modified=0.0,
-    timeout_s=5,
-    architecture="x86_64",
-    mode=Mode(),
-    fingerprint="",
-)
 CRUMB = Breadcrumb(
     nonce="0" * 32,
     stamp=Stamp("b1"),
@@ -72,12 +57,16 @@ PROBE = Probe("live", 0.0, 0.5, Answer.BREADCRUMB, "0" * 32, "1", CRUMB)
 SOUND = Facts(
     place=Place("123456789012", "arn:caller", "eu-west-1", "https://lambda", is_aws=True),
     named_endpoint=None,
+    name="reports",
     latest=FUNCTION,
     alias_name="live",
     alias=Alias("live", f"{ARN}:live", "1", {}, "r"),
     behind=replace(FUNCTION, version="1"),
     image=Image("repository", DIGEST, "x86_64", Stamp("b1")),
     kept=(Kept("version 1", "", None),),
+    siblings=(),
+    lease=None,
+    now=LONG_AGO,
     deployments=(),
     provisioned=None,
     unreserved=1000,
@@ -86,6 +75,10 @@ SOUND = Facts(
     probe=PROBE,
     permissions=(Permission("check"),),
 )
+
+DEPLOYMENT = Deployment("d-1", "d-1 of app is InProgress", is_ours=True)
+LEASE = Lease("0123abcd", "github/7712345", until=LONG_AGO + 10)
+MOVE = Intent(What.ALIAS, "41", ("42",), name="live")
 
 
 def judged(**changes: Any) -> dict[str, Check]:
@@ -118,10 +111,13 @@ WORSE: list[tuple[str, str, dict[str, Any]]] = [
     ("instances", "refused", {"latest": mode(managed_instances=True)}),
     ("snapshots", "note", {"latest": mode(snap_start=True)}),
     ("durable", "note", {"latest": setup(is_durable=True)}),
-    ("handler", "warning", {"latest": setup(overrides=('Command ["a.b"]',))}),
+    ("handler", "warning", {"latest": mode(overrides=('Command ["a.b"]',))}),
+    ("logs", "ok", {"latest": setup(log_format="JSON", log_levels={"system": "INFO"})}),
+    ("logs", "note", {"latest": setup(log_format="JSON", log_levels={"application": "INFO"})}),
     ("logs", "warning", {"latest": setup(log_format="JSON", log_levels={"system": "WARN"})}),
     ("registry", "warning", {"image": HIDDEN}),
-    ("registry", "broken", {"image": Refusal("it is an index", fix="build")}),
+    ("registry", "broken", {"image": Refusal("it is an index", finding="DG110")}),
+    ("registry", "broken", {"image": NotFound("there is no such repository")}),
     ("digest", "broken", {"image": replace(SOUND.image, digest=OTHER)}),  # type: ignore[type-var]
     ("architecture", "broken", {"latest": replace(FUNCTION, architecture="arm64")}),
     ("build id", "warning", {"image": replace(SOUND.image, stamp=None)}),  # type: ignore[type-var]
@@ -143,7 +139,15 @@ WORSE: list[tuple[str, str, dict[str, Any]]] = [
     ("live", "warning", {"alias": replace(SOUND.alias, version=LATEST)}),  # type: ignore[type-var]
     ("live", "broken", {"behind": replace(FUNCTION, version="1", state="Failed")}),
     ("weights", "warning", {"alias": replace(SOUND.alias, weights={"2": 0.1})}),  # type: ignore[type-var]
-    ("CodeDeploy", "refused", {"deployments": ("d-1 of app is InProgress",)}),
+    ("CodeDeploy", "refused", {"deployments": (DEPLOYMENT,)}),
+    ("CodeDeploy", "warning", {"deployments": (replace(DEPLOYMENT, is_ours=False),)}),
+    ("lease", "warning", {"lease": LEASE}),
+    ("lease", "warning", {"lease": replace(LEASE, intents=(MOVE,)), "now": LONG_AGO + 99}),
+    ("lease", "ok", {"lease": LEASE, "now": LONG_AGO + 99}),
+    ("lease", "warning", {"lease": HIDDEN}),
+    ("lease", "refused", {"lease": Refusal("alias deployguard is none", finding="DG408")}),
+    ("siblings", "note", {"siblings": ("billing (sha256:91df)",)}),
+    ("siblings", "warning", {"siblings": HIDDEN}),
     ("CodeDeploy", "warning", {"deployments": HIDDEN}),
     ("provisioned", "warning", {"provisioned": Provisioned("IN_PROGRESS", 5, 1, "")}),
     ("provisioned", "ok", {"provisioned": Provisioned("READY", 5, 5, "")}),
@@ -166,7 +170,16 @@ def test_each_thing_has_its_severity(name: str, severity: str, changes: dict[str
     check = judged(**changes)[name]
     assert check.severity == severity
     assert check.seen
-    assert check.fix or severity in ("ok", "note")
+    assert check.finding is None if severity == "ok" else check.finding
+
+
+def test_what_is_wrong_says_what_to_run_about_this_very_function() -> None:
+    check = judged(image=replace(SOUND.image, digest=OTHER))["digest"]  # type: ignore[type-var]
+    assert check.finding is not None
+    assert (check.finding.id, check.finding.expected) == ("DG101", OTHER)
+    assert check.finding.command == (
+        f"aws lambda update-function-code --function-name {ARN} --image-uri repository@{OTHER}"
+    )
 
 
 def test_another_builds_answer_is_no_sign_where_the_alias_serves_another_image() -> None:
@@ -177,7 +190,7 @@ def test_another_builds_answer_is_no_sign_where_the_alias_serves_another_image()
 
 
 def test_what_runs_being_another_image_outweighs_what_would_be_refused() -> None:
-    both = replace(SOUND, hold_ms=10_000, image=Refusal("it is an index"))
+    both = replace(SOUND, hold_ms=10_000, image=Refusal("it is an index", finding="DG110"))
     assert checks.exit_code(checks.all_of(replace(SOUND, hold_ms=10_000))) == 3
     assert checks.exit_code(checks.all_of(both)) == 10
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from deployguard import hazards
 from deployguard.errors import Refusal
-from deployguard.hazards import Callers, Grant, Hazard, Source, Unread
+from deployguard.hazards import Callers, Grant, Hazard, Source
 from deployguard.model import LATEST
+from deployguard.traffic import Unread
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:jobs"
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks"

@@ -37,6 +37,7 @@ BARE = Route("callers of $LATEST", LATEST, {LATEST: 1.0})
 HOLD_S = 0.5
 SILENT = (
     Answer.NO_BREADCRUMB,
+    Answer.REPLAYED,
     Answer.FUNCTION_ERROR,
     Answer.THROTTLED,
     Answer.DENIED,

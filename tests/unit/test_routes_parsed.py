@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from deployguard.aws.session import Session
 from deployguard.aws.sources.turnstile import Pace, is_local
 from deployguard.errors import AwsFailure
-from deployguard.hazards import Grant, Unread
+from deployguard.hazards import Grant
 from deployguard.model import Expected, Link, Route
 from deployguard.routes import definitions, policies, render, resolve, stages
 from deployguard.routes.definitions import Integration, UnreadableError
-from deployguard.routes.names import Callee, Match
-from deployguard.routes.nouns import Audit, Caller, Outcome, Path, Served, Use
+from deployguard.routes.names import Callee, Match, with_variables
+from deployguard.routes.nouns import Audit, Outcome, Path, Served
 from deployguard.routes.stages import Stage
+from deployguard.traffic import Caller, Unread, Use
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 PATH = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions"
@@ -46,8 +47,24 @@ MEMBERS = (
     *("Action", "Service", "paths", "securityDefinitions", "x-amazon-apigateway-integration"),
     *("uri", "get", "/"),
 )
+WORDS = (
+    "Task",
+    "Map",
+    "Allow",
+    INVOKE,
+    ARN,
+    f"{ARN}:live",
+    "{% $x %}",
+    "${x}",
+    "*",
+    "s3.amazonaws.com",
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=5), inner, max_size=4)
@@ -117,13 +134,32 @@ def test_a_name_that_run_time_makes_may_be_this_function(text: str) -> None:
     assert CALLEE.match(text) == Match(None)
 
 
-@given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.sampled_from(["live", "4"]))
+@given(
+    st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+    | st.text(".*+?|^$()[]\\-_a1", min_size=1),
+    st.sampled_from(["live", "4"]),
+)
 def test_a_name_is_matched_whole_whatever_it_is(name: str, qualifier: str) -> None:
     callee = Callee(ARN.replace("reports", name))
     for known in callee.names:
         assert callee.match(f"{known}:{qualifier}") == Match(qualifier)
         assert callee.match(f"{known}x") is None
         assert callee.match(f"x{known}") is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["functions/", "functions//invocations", "{% ", "{%'", "${", "${stageVariables.", f"{ARN}:"],
+)
+def test_a_mebibyte_that_repeats_itself_takes_no_longer_than_another(piece: str) -> None:
+    text = piece * (2**20 // len(piece))
+    found = CALLEE.match(with_variables(text, {}))
+    assert found in (None, Match(None))
+
+
+@given(st.text())
+def test_a_variable_is_put_in_as_it_is(value: str) -> None:
+    assert with_variables(f"{ARN}:${{stageVariables.v}}", {"v": value}) == f"{ARN}:{value}"
 
 
 @given(st.text())
@@ -265,6 +301,15 @@ def test_a_stage_calls_what_its_own_variables_say() -> None:
     assert [(each.qualifier, each.via) for each in stages.callers(stage, CALLEE)] == [
         ("live", "stage prod, GET /, by stageVariables.alias"),
         ("next", "canary of stage prod, GET /, by stageVariables.alias"),
+    ]
+
+
+def test_a_canary_that_deploys_something_else_is_unknown() -> None:
+    methods = (Integration("GET /", f"{PATH}/{ARN}:live/invocations"),)
+    stage = Stage("REST API", "web", "prod", methods, {}, {"a": "b"}, has_own_canary=True)
+    assert [each.via for each in stages.callers(stage, CALLEE)] == ["stage prod, GET /"]
+    assert [each.what for each in stages.unread(stage)] == [
+        "the canary of stage prod of REST API web"
     ]
 
 

@@ -6,26 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from deployguard.model import Function, Mode, Provisioned
-
-FUNCTION = Function(
-    name="reports",
-    arn="arn:aws:lambda:eu-west-1:123456789012:function:reports",
-    version="$LATEST",
-    digest="sha256:" + "0" * 64,
-    image_uri=None,
-    package_type="Image",
-    state="Active",
-    state_reason="",
-    update_status="Successful",
-    update_reason="",
-    revision="r",
-    modified=0.0,
-    timeout_s=3,
-    architecture="x86_64",
-    mode=Mode(),
-    fingerprint="f",
-)
+from deployguard.model import Provisioned
+from tests.values import FUNCTION
 
 
 @pytest.mark.parametrize(

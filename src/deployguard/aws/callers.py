@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from deployguard.aws import functions, metrics, policies
 from deployguard.aws.session import Session
 from deployguard.errors import AccessDenied, NotFound
-from deployguard.hazards import DAYS, Callers, Source, Unread
+from deployguard.hazards import DAYS, Callers, Source
 from deployguard.model import LATEST, Function
+from deployguard.traffic import Unread
 
 T = TypeVar("T")
 PARTS = 8  # that are read at once

@@ -173,6 +173,7 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "GetLifecyclePolicy": "ecr:GetLifecyclePolicy",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetRole": "iam:GetRole",
     "Invoke": "lambda:InvokeFunction",
     "ListDeployments": "codedeploy:ListDeployments",
     "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",
@@ -206,6 +207,8 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
     "ListTargetsByRule": "events:ListTargetsByRule",
 }
+JSON = ("json", "rest-json")
+WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)
 UNAUTHORIZED = re.compile(
     r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>\S+))?"
 )
@@ -231,10 +234,17 @@ def refuse_unreadable(response_dict: Mapping[str, Any], operation_model: Any, **
     is_expected = shape is not None and shape.members and not operation_model.has_streaming_output
     if response_dict["status_code"] not in (200, 201) or not is_expected:
         return
+    body = response_dict["body"]
+    if operation_model.service_model.resolved_protocol not in JSON:
+        if not body or WEB_PAGE.match(body):
+            raise ResponseParserError("the answer is empty, or a web page")
+        return
     try:
-        json.loads(response_dict["body"])
-    except ValueError as error:
+        is_object = isinstance(json.loads(body), dict)
+    except (RecursionError, ValueError) as error:
         raise ResponseParserError(f"the answer is not JSON ({error})") from error
+    if not is_object:
+        raise ResponseParserError("the answer is no JSON object")
 
 
 @contextmanager

@@ -338,13 +338,12 @@ def _function(
 def _setup(configuration: Mapping[str, Any]) -> Setup:
     logging = configuration.get("LoggingConfig", {})
     levels = {"application": "ApplicationLogLevel", "system": "SystemLogLevel"}
-    overrides = configuration.get("ImageConfigResponse", {}).get("ImageConfig", {})
     return Setup(
         memory_mb=configuration.get("MemorySize", 128),
         subnets=len(configuration.get("VpcConfig", {}).get("SubnetIds", ())),
         log_format=logging.get("LogFormat", "Text"),
+        log_group=logging.get("LogGroup", ""),
         log_levels={of: logging[key] for of, key in levels.items() if key in logging},
-        overrides=tuple(f"{key} {json.dumps(value)}" for key, value in overrides.items() if value),
         is_durable=bool(configuration.get("DurableConfig")),
     )
 
@@ -365,10 +364,12 @@ def _reason(configuration: Mapping[str, Any], status: str) -> str:
 def _mode(configuration: Mapping[str, Any]) -> Mode:
     tenancy = configuration.get("TenancyConfig", {}).get("TenantIsolationMode")
     snap_start = configuration.get("SnapStart", {}).get("ApplyOn", "None")
+    overrides = configuration.get("ImageConfigResponse", {}).get("ImageConfig", {})
     return Mode(
         tenant_isolated=tenancy == "PER_TENANT",
         managed_instances=bool(configuration.get("CapacityProviderConfig")),
         snap_start=snap_start != "None",
+        overrides=tuple(f"{key} {json.dumps(value)}" for key, value in overrides.items() if value),
     )
 
 

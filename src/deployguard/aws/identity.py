@@ -8,6 +8,7 @@ from typing import Any
 
 from deployguard.aws.session import Session
 from deployguard.doctor.facts import Place
+from deployguard.errors import AwsFailure
 
 ASSUMED = re.compile(
     r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/"
@@ -29,15 +30,31 @@ def _caller(session: Session) -> Mapping[str, Any]:
     return answer
 
 
-def simulated(session: Session, caller: str, resource: str, actions: Iterable[str]) -> set[str]:
-    """Return which of the actions the caller may not do on a resource, as IAM says.
+def principal(session: Session, caller: str) -> str:
+    """Return whose policies apply: a session's are its role's.
 
-    Raises: AwsFailure where IAM is not to be asked, or does not know the caller by this name.
+    NOTE: the name of a session does not hold its role's path, and IAM knows no role without it.
+    """
+    found = ASSUMED.match(caller)
+    if found is None:
+        return caller
+    client = session.client("iam")
+    try:
+        role = session.read("read the role", client.get_role, RoleName=found["role"])["Role"]
+    except AwsFailure:
+        return f"arn:{found['partition']}:iam::{found['account']}:role/{found['role']}"
+    return str(role["Arn"])
+
+
+def simulated(session: Session, whose: str, resource: str, actions: Iterable[str]) -> set[str]:
+    """Return which of the actions a principal may not do on a resource, as IAM says.
+
+    Raises: AwsFailure where IAM is not to be asked, or does not know the principal by this name.
     """
     client = session.client("iam")
     denied: set[str] = set()
     named: dict[str, Any] = {
-        "PolicySourceArn": _principal(caller),
+        "PolicySourceArn": whose,
         "ActionNames": sorted(actions),
         "ResourceArns": [resource],
     }
@@ -50,12 +67,3 @@ def simulated(session: Session, caller: str, resource: str, actions: Iterable[st
         if not page.get("IsTruncated"):
             return denied
         named["Marker"] = page["Marker"]
-
-
-def _principal(caller: str) -> str:
-    """Return whose policies apply: a session's are its role's.
-
-    NOTE: the path of a role is not in its session's name; IAM then knows no role of that name.
-    """
-    found = ASSUMED.match(caller)
-    return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}" if found else caller

@@ -76,7 +76,7 @@ def image(session: Session, uri: str) -> Image:
             cause="the registry, or something between it and this run, altered the manifest",
         )
     manifest = json.loads(manifest_bytes)
-    _refuse_index(uri, found.get("imageManifestMediaType") or manifest.get("mediaType", ""))
+    refuse_index(uri, found.get("imageManifestMediaType") or manifest.get("mediaType", ""))
     config = _config(session, parsed, manifest["config"]["digest"])
     architecture = str(config.get("architecture", ""))
     return Image(
@@ -120,21 +120,21 @@ def _find(session: Session, uri: Uri) -> ImageTypeDef:
     )
     if answer["images"]:
         return answer["images"][0]
-    reason = next((failure.get("failureReason", "") for failure in answer["failures"]), "")
-    raise NotFound(
-        f"ECR has no image {uri.name}:{uri.tag}" if uri.tag else f"ECR has no {uri.digest}",
-        cause=reason or "it was never pushed, or a lifecycle policy removed it",
-        fix="push the image, or name one that exists",
-        code="ImageNotFound",
-    )
+    raise missing(uri)
 
 
-def _refuse_index(uri: str, media_type: str) -> None:
+def missing(uri: Uri) -> NotFound:
+    """Say that the registry does not have an image."""
+    named = f"image {uri.name}:{uri.tag}" if uri.tag else f"{uri.digest}"
+    return NotFound(f"ECR has no {named}", finding="DG111", code="ImageNotFound")
+
+
+def refuse_index(uri: str, media_type: str) -> None:
+    """Refuse what is no image, but a list of some."""
     if media_type in INDEXES:
         raise Refusal(
             f"{uri} is an image index ({media_type}), which Lambda does not run",
-            cause="the build attached provenance or SBOM attestations, or several platforms",
-            fix="build one platform with --provenance=false --sbom=false, push, and deploy again",
+            finding="DG110",
         )
 
 

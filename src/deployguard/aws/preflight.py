@@ -9,6 +9,7 @@ from typing import Any
 
 from deployguard.aws import images
 from deployguard.aws.session import Session
+from deployguard.doctor.facts import Deployment
 from deployguard.doctor.lifecycle import Rule, Stored
 from deployguard.errors import NotFound
 
@@ -67,8 +68,18 @@ def _stored(session: Session, repository: images.Uri) -> Iterator[Stored]:
         named["nextToken"] = page["nextToken"]
 
 
-def deployments(session: Session, name: str) -> tuple[str, ...]:
-    """Name the deployments of CodeDeploy that are about to move an alias of a function.
+def image_functions(session: Session) -> dict[str, str]:
+    """List the functions that are container images, each with its digest."""
+    listed = session.read_all("list the functions", session.functions.list_functions, "Functions")
+    return {
+        function["FunctionName"]: f"sha256:{function['CodeSha256'].lower()}"
+        for function in listed
+        if function.get("PackageType") == "Image"
+    }
+
+
+def deployments(session: Session, name: str) -> tuple[Deployment, ...]:
+    """Name the deployments of CodeDeploy that are, or may be, about to move an alias.
 
     NOTE: one whose AppSpec lies in S3 does not say here which function it is of.
     """
@@ -90,18 +101,17 @@ def deployments(session: Session, name: str) -> tuple[str, ...]:
             "describe deployments", client.batch_get_deployments, deploymentIds=chunk
         )["deploymentsInfo"]
     )
-    return tuple(_told(each) for each in described if _moves(each, name))
+    on_lambda = (each for each in described if each.get("computePlatform", "Lambda") == "Lambda")
+    return tuple(moving for each in on_lambda for moving in _moving(each, name))
 
 
-def _moves(deployment: Mapping[str, Any], name: str) -> bool:
-    if deployment.get("computePlatform", "Lambda") != "Lambda":
-        return False
-    revision = deployment.get("revision", {})
-    content = revision.get("appSpecContent", revision.get("string", {})).get("content", "")
-    return bool(re.search(rf"""\bName["']?\s*:\s*["']?{re.escape(name)}(?![\w-])""", content))
-
-
-def _told(deployment: Mapping[str, Any]) -> str:
-    return (
-        f"{deployment['deploymentId']} of {deployment['applicationName']} is {deployment['status']}"
-    )
+def _moving(deployment: Mapping[str, Any], name: str) -> Iterator[Deployment]:
+    """Yield a deployment unless it says that it is of another function."""
+    identifier, revision = deployment["deploymentId"], deployment.get("revision", {})
+    content = revision.get("appSpecContent", revision.get("string", {})).get("content")
+    text = f"{identifier} of {deployment['applicationName']} is {deployment['status']}"
+    if content is None:
+        where = "in S3" if revision.get("revisionType") == "S3" else "elsewhere"
+        yield Deployment(identifier, f"{text}; its AppSpec lies {where}", is_ours=False)
+    elif re.search(rf"""\bName["']?\s*:\s*["']?{re.escape(name)}(?![\w-])""", content):
+        yield Deployment(identifier, text, is_ours=True)

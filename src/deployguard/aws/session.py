@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import threading
@@ -29,7 +30,6 @@ T = TypeVar("T")
 ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
-JSON = ("json", "rest-json")
 TOKENS = {  # what names the next page, and the parameter that asks for it
     "NextMarker": "Marker",
     "NextToken": "NextToken",
@@ -55,7 +55,7 @@ class Session:
         self.deadline = math.inf  # the monotonic moment after which nothing is repeated
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
-        self.before_each: Callable[[str, str], None] | None = None  # told service and endpoint
+        self._before_each: Callable[[str, str], None] | None = None  # told service and endpoint
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
@@ -64,6 +64,18 @@ class Session:
             self._connect_s, self._read_s = timeouts
             self._clients.clear()
         self.deadline = time.monotonic() + seconds - self._connect_s - self._read_s
+
+    def beside(self, before_each: Callable[[str, str], None], *, until: float) -> Session:
+        """Return a session of the same credentials, for calls beside those of this one.
+
+        Each of them is announced with its service and endpoint before it is sent, and none is
+        repeated after the monotonic moment `until`.
+        """
+        other = copy.copy(self)
+        other._clients = {}
+        other._before_each = before_each
+        other.deadline = until
+        return other
 
     def read(self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
         """Make a call that changes nothing; repeat it while the trouble may pass."""
@@ -202,8 +214,8 @@ class Session:
         return ""
 
     def _announce(self, client: Any, **_: Any) -> None:
-        if self.before_each is not None:
-            self.before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
+        if self._before_each is not None:
+            self._before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
 
     def _client(self, service: str) -> Any:
         with self._making:
@@ -230,8 +242,7 @@ class Session:
                 ) from error
         client.meta.events.register("before-call", partial(self._announce, client))
         client.meta.events.register("after-call.lambda", self._read_clock)
-        if client.meta.service_model.protocol in JSON:
-            client.meta.events.register("before-parse", failures.refuse_unreadable)
+        client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
 
 

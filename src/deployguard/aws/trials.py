@@ -80,6 +80,7 @@ TRIALS: Mapping[str, Trial] = {
     "events:ListEventBuses": _of_account("events", "list_event_buses", Limit=1),
     "events:ListRules": _of_account("events", "list_rules", Limit=1),
     "events:ListTargetsByRule": _of_account("events", "list_targets_by_rule", Rule=NOBODY),
+    "iam:GetRole": _of_account("iam", "get_role", RoleName=NOBODY),
     "lambda:GetAccountSettings": _of_account("lambda", "get_account_settings"),
     "lambda:GetAlias": _of_function("get_alias", Name=lease.ALIAS),
     "lambda:GetFunction": _of_function("get_function"),

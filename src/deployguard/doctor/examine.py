@@ -7,16 +7,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from deployguard import plan, probe
+from deployguard import lease, plan, probe
 from deployguard.aws import functions, identity, images, metrics, preflight
+from deployguard.aws.session import Session
 from deployguard.config import Settings
 from deployguard.doctor import granted, lifecycle
 from deployguard.doctor.facts import Facts, Kept
 from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
-from deployguard.hazards import Unread
+from deployguard.lease import Lease
 from deployguard.model import LATEST, Alias, Function, Image, Probe
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
+from deployguard.traffic import Unread
 
 T = TypeVar("T")
 PARTS = 8  # that are read at once
@@ -47,22 +49,28 @@ def examine(run: Run, settings: Settings, target: Target, *, commands: Iterable[
         deployments = _begin(
             pool, "the deployments of CodeDeploy", preflight.deployments, session, bare
         )
+        held = _begin(pool, "the lease", _lease, session, name)
         in_use = _begin(pool, "the concurrency in use", metrics.peak_concurrency, session, bare)
         behind = _begin(pool, "the live version", _behind, run, alias.result())
         shipped = _begin(pool, "the image", _shipped, run, settings, function)
         kept = pool.submit(_kept, run, function, behind.result())
+        siblings = _begin(pool, "the other functions", _siblings, session, function)
         permissions, how = granted.look_up(
             session, place.result(), name, function, alias_name, commands=commands
         )
         return Facts(
             place=place.result(),
             named_endpoint=settings.expect_endpoint,
+            name=name,
             latest=function,
             alias_name=alias_name,
             alias=alias.result(),
             behind=behind.result(),
             image=shipped.result(),
             kept=kept.result(),
+            siblings=siblings.result(),
+            lease=held.result(),
+            now=session.now(),
             deployments=deployments.result(),
             provisioned=provisioned.result(),
             unreserved=unreserved.result(),
@@ -107,6 +115,30 @@ def _shipped(
         return images.image(run.session, uri)
     except (NotFound, Refusal) as refusal:
         return refusal
+
+
+def _lease(session: Session, name: str) -> Lease | Refusal | None:
+    """Read who may change the function now; a refusal to make sense of it is what there is."""
+    found = functions.alias(session, name, lease.ALIAS)
+    try:
+        return lease.parse(found.description, function=name) if found else None
+    except Refusal as refusal:
+        return refusal
+
+
+def _siblings(session: Session, latest: Function | Unread) -> tuple[str, ...]:
+    """Name the functions that run another image of the same repository, and which."""
+    if not isinstance(latest, Function) or not latest.image_uri:
+        return ()
+    try:
+        digests = {image.digest for image in preflight.stored(session, latest.image_uri)}
+    except NotFound:  # the repository is gone, which another check tells
+        return ()
+    return tuple(
+        f"{name} ({digest})"
+        for name, digest in preflight.image_functions(session).items()
+        if name != latest.name and digest in digests - {latest.digest}
+    )
 
 
 def _kept(run: Run, *runs: Function | Unread | None) -> tuple[Kept, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployguard.doctor.lifecycle import Fate
-from deployguard.errors import DeployguardError
-from deployguard.hazards import Unread
+from deployguard.errors import DeployguardError, Refusal
+from deployguard.lease import Lease
 from deployguard.model import Alias, Function, Image, Probe, Provisioned
 from deployguard.permissions import Need
+from deployguard.traffic import Unread
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """A deployment of CodeDeploy in progress."""
+
+    identifier: str
+    text: str
+    is_ours: bool  # or of a function that it does not tell
+
+
+@dataclass(frozen=True)
 class Permission:
     """What of a command's needs the role has."""
 
@@ -46,13 +56,17 @@ class Facts:
 
     place: Place
     named_endpoint: str | None  # that is none of AWS's, and allowed
+    name: str  # of the function, as it was given
     latest: Function | Unread
     alias_name: str
     alias: Alias | Unread | None
     behind: Function | Unread | None  # the version that the alias serves
     image: Image | DeployguardError | Unread  # the shipped one
     kept: tuple[Kept, ...]
-    deployments: tuple[str, ...] | Unread
+    siblings: tuple[str, ...] | Unread  # functions that run other images of the repository
+    lease: Lease | Refusal | Unread | None
+    now: float  # Unix seconds, by AWS's clock
+    deployments: tuple[Deployment, ...] | Unread
     provisioned: Provisioned | Unread | None
     unreserved: int | None  # concurrency that the account leaves; None where it is not known
     in_use: int | Unread

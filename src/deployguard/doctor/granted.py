@@ -9,10 +9,10 @@ from deployguard import permissions
 from deployguard.aws import identity, images, trials
 from deployguard.aws.session import Session
 from deployguard.doctor.facts import Permission, Place
-from deployguard.errors import AccessDenied, AwsFailure
-from deployguard.hazards import Unread
+from deployguard.errors import AccessDenied, AwsFailure, NotFound
 from deployguard.model import Function
 from deployguard.permissions import Need, On
+from deployguard.traffic import Unread
 
 Wanted = tuple[str, str]  # an action, and the resource that it is wanted on
 ASKING = ("iam:SimulatePrincipalPolicy", "*")
@@ -36,7 +36,7 @@ def look_up(
     try:
         allowed, why = _simulated(session, place.caller, wanted), ""
     except AwsFailure as failure:
-        allowed, why = _tried(session, wanted), failure.cause or failure.happened
+        allowed, why = _tried(session, wanted), _why(failure)
         allowed[ASKING] = False if isinstance(failure, AccessDenied) else None
     return tuple(_of(command, examples, allowed) for command in commands), why
 
@@ -64,15 +64,22 @@ def repository(partition: str, uri: str) -> str:
     return f"arn:{partition}:ecr:{parsed.region}:{parsed.account}:repository/{parsed.name}"
 
 
+def _why(failure: AwsFailure) -> str:
+    if isinstance(failure, NotFound):
+        return "it knows no such role: one with a path is found with iam:GetRole only"
+    return failure.cause or failure.happened
+
+
 def _simulated(
     session: Session, caller: str, wanted: Iterable[Wanted]
 ) -> dict[Wanted, bool | None]:
+    whose = identity.principal(session, caller)
     by_resource: dict[str, set[str]] = {}
     for action, resource in wanted:
         by_resource.setdefault(resource, set()).add(action)
 
     def denied(resource: str) -> set[str]:
-        return identity.simulated(session, caller, resource, by_resource[resource])
+        return identity.simulated(session, whose, resource, by_resource[resource])
 
     with ThreadPoolExecutor(PARTS) as pool:
         found = dict(zip(by_resource, pool.map(denied, by_resource), strict=True))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 
 from deployguard.doctor import checks
-from deployguard.doctor.checks import Check, Severity
+from deployguard.doctor.check import Check
+from deployguard.model import Severity
 
 SCHEMA = "deployguard/doctor/v1"
 
@@ -18,14 +20,17 @@ def text(function: str, found: tuple[Check, ...]) -> str:
     width = max((len(check.name) for check in found), default=0)
     for topic, group in groupby(found, key=lambda check: check.topic):
         lines.append(f"\n{topic}")
-        lines += [line for check in group for line in _row(check, width)]
+        lines += [line for check in group for line in row(check, width)]
     return "\n".join((*lines, "", _summary(found), ""))
 
 
-def _row(check: Check, width: int) -> Iterable[str]:
-    yield f"  {check.severity:<8} {check.name:<{width}}  {check.seen}"
-    if check.fix:
-        yield f"  {'':<8} {'':<{width}}  fix: {check.fix}"
+def row(check: Check, width: int) -> Iterable[str]:
+    """Tell one check, line by line."""
+    told = check.finding
+    seen = f"{told.id} {check.seen}" if told else check.seen
+    yield f"  {check.severity:<8} {check.name:<{width}}  {seen}"
+    for label, text in (("fix", told.fix), ("run", told.command)) if told else ():
+        yield f"  {'':<8} {'':<{width}}  {label}: {text}"
 
 
 def _summary(found: tuple[Check, ...]) -> str:
@@ -40,15 +45,12 @@ def document(function: str, found: tuple[Check, ...]) -> str:
         "schema": SCHEMA,
         "function": function,
         "exit_code": checks.exit_code(found),
-        "checks": [
-            {
-                "topic": check.topic,
-                "name": check.name,
-                "severity": check.severity,
-                "seen": check.seen,
-                "fix": check.fix,
-            }
-            for check in found
-        ],
+        "checks": [{"topic": check.topic, "name": check.name} | _members(check) for check in found],
     }
     return json.dumps(shown, indent=2) + "\n"
+
+
+def _members(check: Check) -> dict[str, str]:
+    """Return how bad it is, what was seen and, of a finding, all that it says."""
+    seen = {"severity": check.severity, "seen": check.seen}
+    return asdict(check.finding) | seen if check.finding else seen | {"fix": ""}

@@ -162,6 +162,8 @@ class Lab:
                 return await self._serve_lambda(call, stale=spoiler.stale())
             if call.service == "ecr":
                 return await self._serve_ecr(call)
+            if call.operation == "SimulatePrincipalPolicy":
+                await self.elsewhere.require_role(identity.principal(call))
             told = identity.serve(call, self.knobs.policy)
             if told is None and call.service == "states":
                 told = await self.executions.serve(call)

@@ -16,7 +16,7 @@ from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
 from deployguard.lab.mended import Mended
 from deployguard.lab.meter import Meter
-from deployguard.lab.nouns import ACCOUNT, Build
+from deployguard.lab.nouns import ACCOUNT, AwsError, Build
 
 Lines = list[tuple[int, str]]
 Pending = tuple[float, str, str, str, Lines]  # since when, region, log group, stream
@@ -59,6 +59,11 @@ class Elsewhere:
         await asyncio.get_running_loop().run_in_executor(
             self.thread, _know_repository, call.region, call.resource
         )
+
+    async def require_role(self, arn: str) -> None:
+        """Raise IAM's error for a role that does not exist, or has another path."""
+        if ":role/" in arn:
+            await asyncio.get_running_loop().run_in_executor(self.thread, _require_role, arn)
 
     async def reset(self) -> None:
         """Forget everything that moto and the log buffer hold."""
@@ -125,8 +130,17 @@ def _application() -> Callable[..., Any]:
 
     # The lab has the Lambda; moto's own must never start a container engine.
     default_user_config["lambda"] = {"use_docker": False}
+    _list_modules_once()
     meter.mend()
     return DomainDispatcherApplication(create_backend_app)
+
+
+def _list_modules_once() -> None:
+    """Keep moto from looking through its own folder at each call, a third of the call's time."""
+    from moto import backends
+
+    modules = tuple(backends.list_of_moto_modules())
+    vars(backends)["list_of_moto_modules"] = lambda: modules
 
 
 def _forget() -> None:
@@ -141,6 +155,15 @@ def _know_repository(region: str, name: str) -> None:
     backend = ecr_backends[ACCOUNT][region]
     if name not in backend.repositories:
         backend.create_repository(name, ACCOUNT, {}, None, "MUTABLE", [])
+
+
+def _require_role(arn: str) -> None:
+    from moto.iam.models import iam_backends
+
+    roles = iam_backends[ACCOUNT]["aws"].roles.values()
+    if arn not in {role.arn for role in roles}:
+        name = arn.rpartition("/")[2]
+        raise AwsError(404, "NoSuchEntity", f"The role with name {name} cannot be found.")
 
 
 def _write(region: str, group: str, stream: str, lines: Lines) -> None:

@@ -32,6 +32,11 @@ def serve(call: Call, document: Mapping[str, Any] | None) -> Answer | None:
     return Answer(200, text.encode(), HEADERS)
 
 
+def principal(call: Call) -> str:
+    """Return whose policies a simulation is about."""
+    return dict(parse_qsl(call.body.decode())).get("PolicySourceArn", "")
+
+
 def _simulated(call: Call, document: Mapping[str, Any] | None) -> str:
     form = dict(parse_qsl(call.body.decode()))
     actions, resources = (

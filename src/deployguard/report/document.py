@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,22 +11,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from deployguard import coverage, judge
 from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.findings import KINDS, filled
 from deployguard.model import (
     LATEST,
     Claim,
     Coverage,
     Evidence,
     Finding,
-    Kept,
     Probe,
     Round,
     RouteRuling,
     Ruling,
+    Severity,
     State,
     Verdict,
 )
 from deployguard.report import contradiction
+from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
+from deployguard.shape import Shape, ShapeKind
 
 SCHEMA = "deployguard/report/v1"
 STRENGTH = (Claim.NONE, Claim.SAMPLED, Claim.EXHAUSTIVE, Claim.BY_CONSTRUCTION)
@@ -36,6 +39,7 @@ UNJUDGED = ("ERROR", "INCONCLUSIVE", "SUPERSEDED")  # what a run can end with an
 
 def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept]) -> dict[str, Any]:
     """Return the document of a run, however it ended."""
+    functions = [_function(record)] if record.function is not None else []
     return {
         "schema": SCHEMA,
         "tool": {"name": "deployguard", "version": tool},
@@ -44,8 +48,8 @@ def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept])
         "exit_code": record.exit_code,
         "started": record.started.isoformat(timespec="milliseconds"),
         "seconds": round(seconds, 3),
-        "error": _error(record.error),
-        "functions": [_function(record)] if record.function is not None else [],
+        "error": _error(record.error, _known(functions)),
+        "functions": functions,
         "history": [asdict(move) for move in history],
     }
 
@@ -73,21 +77,41 @@ def _not_replayable(why: str) -> ConfigurationError:
     )
 
 
-def _error(error: DeployguardError | Interrupted | None) -> dict[str, str] | None:
+def _error(
+    error: DeployguardError | Interrupted | None, known: Mapping[str, str | None]
+) -> dict[str, str] | None:
     if error is None:
         return None
     return {
+        "id": error.finding,
         "kind": type(error).__name__,
         "happened": error.happened,
         "cause": error.cause,
         "fix": error.fix,
+        "command": filled(error.command, known),
+        "help": error.help,
+    }
+
+
+def _known(functions: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return what a finding's command leaves open, from the entry of the function."""
+    return next((_blanks(function) for function in functions), {})
+
+
+def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
+    arn = str(function["function"])
+    return {
+        "FUNCTION": arn,
+        "NAME": arn.rpartition(":")[2],
+        "ALIAS": function["alias"],
+        "DIGEST": function["expected"]["digest"],
     }
 
 
 def _function(record: Record) -> dict[str, Any]:
     assert record.function is not None
-    evidence, ruling, expected = record.evidence, record.ruling, record.expected
-    return {
+    expected = record.expected
+    about = {
         "function": record.function.arn,
         "alias": record.alias,
         "verdict": record.verdict and record.verdict.value,
@@ -103,25 +127,35 @@ def _function(record: Record) -> dict[str, Any]:
             "deduplicated": record.deduplicated,
         },
         "changes": [asdict(change) for change in record.changes],
-        **_judged(evidence, None if isinstance(record.error, Interrupted) else ruling),
     }
+    ruling = None if isinstance(record.error, Interrupted) else record.ruling
+    return about | _judged(record.evidence, ruling, known=_blanks(about))
 
 
-def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
-    """Return the members that follow from the evidence alone."""
+def _judged(
+    evidence: Evidence | None, ruling: Ruling | None, *, known: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Return the members that follow from the evidence, and from what it is about."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        return {**nothing, "replacement": None, "findings": [], "rounds": [], "evidence": []}
+        nothing |= {"callers": [], "unread": [], "replacement": None}
+        return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
         "routes": [_route(ruled, evidence) for ruled in rulings],
         "coverage": _coverage([ruled.coverage for ruled in rulings]),
         "containers": containers(evidence),
+        "callers": [caller.members() for caller in evidence.callers],
+        "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),
-        "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
+        "findings": [_told(finding, known) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
         "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
     }
+
+
+def _told(finding: Finding, known: Mapping[str, str | None]) -> dict[str, Any]:
+    return asdict(replace(finding, command=filled(finding.command, known)))
 
 
 def _route(ruled: RouteRuling, evidence: Evidence) -> dict[str, Any]:
@@ -133,7 +167,12 @@ def _route(ruled: RouteRuling, evidence: Evidence) -> dict[str, Any]:
         "digest": evidence.digests.get(main),
         "verdict": ruled.verdict.value,
         "coverage": _coverage([ruled.coverage]),
+        "shape": _shape(judge.shape_of(evidence, ruled.route)),
     }
+
+
+def _shape(found: Shape) -> dict[str, str] | None:
+    return None if found.kind is ShapeKind.NONE else asdict(found)
 
 
 def _coverage(coverages: Iterable[Coverage]) -> dict[str, Any]:
@@ -230,23 +269,26 @@ def _round(evidence: Evidence, each: Round) -> dict[str, Any]:
 def findings(document: Mapping[str, Any]) -> list[Finding]:
     """Return the findings of every function in a document, and first what ended the run."""
     error = document["error"]
-    ended = (
-        [
-            Finding(
-                "deployguard",
-                document["verdict"],
-                error["happened"],
-                "",
-                error["cause"],
-                error["fix"],
-                "",
-            )
-        ]
-        if error
-        else []
+    found = [_finding(item) for each in document["functions"] for item in each["findings"]]
+    return [_ended(error, document["verdict"]), *found] if error else found
+
+
+def _ended(error: Mapping[str, str], verdict: str) -> Finding:
+    return Finding(
+        id=error["id"] or "deployguard",
+        title=KINDS[error["id"]].title if error["id"] else verdict,
+        seen=error["happened"],
+        expected="",
+        cause=error["cause"],
+        fix=error["fix"],
+        help=error["help"],
+        command=error["command"],
     )
-    found = [Finding(**item) for each in document["functions"] for item in each["findings"]]
-    return [*ended, *found]
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    """Read one back; reports were once written without the severity."""
+    return Finding(**{**item, "severity": Severity(item.get("severity", "error"))})
 
 
 def outputs(document: Mapping[str, Any]) -> dict[str, str]:
@@ -271,10 +313,11 @@ def replay(document: Mapping[str, Any]) -> dict[str, Any]:
         return {**document, "command": "report"}
     ruling = judge.ruling(evidence)
     exit_code = EXIT_CODES.get(ruling.verdict, 1)
+    about = document["functions"][0]
     function = {
-        **document["functions"][0],
+        **about,
         "verdict": ruling.verdict.value,
-        **_judged(evidence, ruling),
+        **_judged(evidence, ruling, known=_blanks(about)),
     }
     return {
         **document,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,25 @@ from pydantic import TypeAdapter, ValidationError
 from deployguard import lease
 from deployguard.errors import ConfigurationError, Refusal
 from deployguard.lease import Intent, What
-from deployguard.model import Alias, Kept
+from deployguard.model import Alias
 from deployguard.report import files
 from deployguard.run import Record
 
 LIMIT = 20  # moves of one alias
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A move of an alias that was kept: what it served since, and what before."""
+
+    function: str  # ARN
+    alias: str
+    at: str  # when the run began; ISO 8601, UTC
+    command: str
+    version: str
+    before: str | None
+
+
 MOVES = TypeAdapter(tuple[Kept, ...])
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+SHOWN_CALLERS = 3
 SHOWN_CONTAINERS = 5
 STATES = ("stale", "unknown", "fresh")
+SIGHT = (("seen", "seen"), ("expected", "expected"))
+AIDS = (("cause", "cause"), ("fix", "fix"), ("run", "command"), ("help", "help"))
 FATES = ("stayed", "unseen", "gone")
 
 
@@ -22,9 +25,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     error = document["error"]
     if error is not None:
         yield f"error: {error['happened']}"
-        for part in ("cause", "fix"):
-            if error[part]:
-                yield f"  {part + ':':<7}{error[part]}"
+        for label, part in AIDS:
+            if error.get(part):
+                yield f"  {label + ':':<7}{error[part]}"
         yield ""
     ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"
     yield f"{document['verdict'] or 'DONE'} {ended}"
@@ -37,15 +40,19 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     if any(function["version"][moment] for moment in ("before", "published", "after")):
         yield f"  version     {_version(function['version'])}"
     for route in function["routes"]:
-        yield from _route(route)
+        yield from _route(route, _calling(function, route["qualifier"]))
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
     if function["replacement"]:
         yield f"  replaced    {_replaced(function['replacement'])}"
+    if function.get("unread"):
+        names = ", ".join(unread["what"] for unread in function["unread"])
+        yield f"  unread      {names}"
     for change in function["changes"]:
         yield f"  change      {change['call']} {_what(change)}: {change['result']}"
     yield ""
-    for finding in function["findings"]:
-        yield from _finding(finding)
+    for each in function["findings"]:
+        yield from finding(each)
+        yield ""
 
 
 def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
@@ -62,7 +69,16 @@ def _version(version: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _route(route: Mapping[str, Any]) -> Iterator[str]:
+def _calling(function: Mapping[str, Any], qualifier: str) -> list[Mapping[str, Any]]:
+    """Return who calls a qualifier; reports once told of no callers."""
+    return [
+        caller
+        for caller in function.get("callers", ())
+        if caller["use"] == "calls" and caller["qualifier"] == qualifier
+    ]
+
+
+def _route(route: Mapping[str, Any], callers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     serves = " + ".join(
         version if share == 1 else f"{share:.0%} {version}"
         for version, share in route["versions"].items()
@@ -78,6 +94,13 @@ def _route(route: Mapping[str, Any]) -> Iterator[str]:
     if coverage["cold_starts"]:
         counted.append(_count(coverage["cold_starts"], "cold start"))
     yield f"              {', '.join(counted)}"
+    for caller in callers[:SHOWN_CALLERS]:
+        via = f" ({caller['via']})" if caller["via"] else ""
+        yield f"              called by {caller['kind']} {caller['caller']}{via}"
+    if len(callers) > SHOWN_CALLERS:
+        yield f"              and by {len(callers) - SHOWN_CALLERS} more in report.json"
+    if shape := route.get("shape"):
+        yield f"              {shape['kind']}: {shape['reasoning']}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -118,8 +141,10 @@ def _what(change: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items() if value)
 
 
-def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{finding['id']} {finding['title']}"
-    for part in ("seen", "expected", "cause", "fix", "help"):
-        yield f"  {part + ':':<10}{finding[part]}"
-    yield ""
+def finding(found: Mapping[str, Any]) -> Iterator[str]:
+    """Tell one finding, line by line."""
+    aside = "warning: " if found.get("severity") == "warning" else ""
+    yield f"{found['id']} {aside}{found['title']}"
+    for label, part in (*SIGHT, *AIDS):
+        if found.get(part):
+            yield f"  {label + ':':<10}{found[part]}"

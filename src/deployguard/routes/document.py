@@ -16,7 +16,7 @@ def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, 
     """Return the document of an audit, or of what ended it early."""
     audit = ended if isinstance(ended, Audit) else None
     error = ended if not isinstance(ended, Audit) else None
-    parts = ("happened", "cause", "fix")
+    parts = ("happened", "cause", "fix", "command", "help")
     return {
         "schema": SCHEMA,
         "command": run.record.command,
@@ -32,13 +32,8 @@ def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, 
 
 
 def _route(path: Path) -> dict[str, Any]:
-    caller = path.caller
     return {
-        "kind": caller.kind,
-        "caller": caller.name,
-        "via": caller.via,
-        "use": caller.use.value,
-        "qualifier": caller.qualifier,
+        **path.caller.members(),
         "versions": {end.version: end.share for end in path.ends},
         "ends": [asdict(end) for end in path.ends],
         "outcome": path.outcome.value,

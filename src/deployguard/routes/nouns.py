@@ -1,4 +1,4 @@
-"""The nouns of an audit: who calls, what could not be read, and where each caller ends."""
+"""The nouns of an audit: where callers are sought, and where each of them ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from deployguard.hazards import Unread
 from deployguard.model import Expected
+from deployguard.traffic import Caller, Unread, Use
 
 SOURCES = {  # what `--sources` names, and what is read for it
     "mappings": "event source mappings",
@@ -25,25 +25,6 @@ SOURCES = {  # what `--sources` names, and what is read for it
     "load-balancers": "load balancer targets",
     "metrics": "invocations that CloudWatch counted",
 }
-
-
-class Use(StrEnum):
-    """Whether traffic takes a route."""
-
-    CALLS = "calls"
-    MAY = "may call"  # it is allowed to, and nothing shows that it does
-    OFF = "off"  # disabled, or not deployed
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls the function, and by which qualifier: None is one known only at run time."""
-
-    kind: str
-    name: str
-    qualifier: str | None
-    via: str = ""
-    use: Use = Use.CALLS
 
 
 class Outcome(StrEnum):

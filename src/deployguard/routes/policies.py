@@ -9,7 +9,7 @@ from typing import Any
 from deployguard.hazards import Grant
 from deployguard.model import LATEST
 from deployguard.routes.definitions import UnreadableError, members
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 # The services whose every caller is found in their own configuration; a policy that names
 # another one is all that is known of it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from deployguard.routes.nouns import Audit, End, Path, Use
+from deployguard.routes.nouns import Audit, End, Path
+from deployguard.traffic import Use
 
 HEAD = ("caller", "qualifier", "serves", "build and digest", "ends at")
 SHORT = len("sha256:") + 12
@@ -44,10 +45,9 @@ def _lines(audit: Audit) -> Iterator[str]:
 
 def _row(path: Path) -> tuple[str, ...]:
     caller = path.caller
-    via = f" ({caller.via})" if caller.via else ""
     use = "" if caller.use is Use.CALLS else f", {caller.use.value}"
     return (
-        plain(f"{caller.kind} {caller.name}{via}"),
+        plain(str(caller)),
         plain(caller.qualifier or "known at run time only"),
         " + ".join(map(_serves, path.ends)) or "-",
         " + ".join(dict.fromkeys(map(_image, path.ends))) or "-",
@@ -73,9 +73,8 @@ def _graph(audit: Audit) -> Iterator[str]:
     for path in audit.paths:
         caller = path.caller
         arrow = "-->" if caller.use is Use.CALLS else "-.->"
-        label = f"{caller.kind} {caller.name}" + (f", {caller.via}" if caller.via else "")
         called = caller.qualifier or "known at run time only"
-        start, qualifier = node(f"c {label}", label), node(f"q {called}", called)
+        start, qualifier = node(f"c {caller}", str(caller)), node(f"q {called}", called)
         yield f"  {start} {arrow} {qualifier}"
         for end in path.ends:
             version = node(f"v {end.version}", f"version {end.version}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from deployguard.model import Route
-from deployguard.routes.nouns import Caller, End, Outcome, Path, Served, Use
+from deployguard.routes.nouns import End, Outcome, Path, Served
+from deployguard.traffic import Caller, Use
 
 ORDER = (Outcome.OTHER, Outcome.NOWHERE, Outcome.UNKNOWN, Outcome.EXPECTED)  # the worst first
 

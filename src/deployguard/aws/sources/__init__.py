@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
 
 from deployguard.aws import policies
 from deployguard.aws.sources import (
@@ -24,16 +27,19 @@ from deployguard.aws.sources import (
 )
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.aws.sources.turnstile import Turnstile
-from deployguard.hazards import Grant, Unread
+from deployguard.hazards import Grant
 from deployguard.model import Function
 from deployguard.routes.names import Callee
-from deployguard.routes.nouns import SOURCES, Caller, Served
+from deployguard.routes.nouns import SOURCES, Served
 from deployguard.routes.policies import caller
+from deployguard.traffic import Caller, Unread
 
 if TYPE_CHECKING:
     from deployguard.run import Run
 
+T = TypeVar("T")
 PROGRESS_S = 5.0
+CHECKPOINT_S = 0.5  # after which a signal is noticed at the latest
 
 
 def _policies(asked: Asked) -> Found:
@@ -60,60 +66,91 @@ READ: dict[str, Callable[[Asked], Found]] = {
 BY_POLICY = {"policies", "buckets", "topics"}
 
 
-def callers(
-    run: Run, function: Function, *, served: Served, names: Iterable[str] = ()
-) -> tuple[tuple[Caller, ...], tuple[Unread, ...]]:
-    """Read who calls a function, from the named sources or all of them.
+class Reading:
+    """The callers of a function, read from all sources at once, beside whatever else is done.
 
-    What the role may not read, or could not be read in time, is returned beside the callers.
+    Its threads are daemons: a call that hangs must not keep a run from its end.
     """
-    wanted = [name for name in SOURCES if name in names] or list(SOURCES)
-    turnstile = run.session.before_each = Turnstile(run)
-    try:
-        with ThreadPoolExecutor(len(wanted) + 1) as pool:
-            asked = _question(run, function, served, pool=pool, wanted=wanted)
-            begun = {pool.submit(_read, name, asked): SOURCES[name] for name in wanted}
-            try:
-                _follow(run, begun, turnstile=turnstile)
-            finally:
-                turnstile.close()
-    finally:
-        run.session.before_each = None
-    found = [item for future in begun for item in future.result()]
-    return (
-        tuple(dict.fromkeys(item for item in found if isinstance(item, Caller))),
-        tuple(dict.fromkeys(item for item in found if isinstance(item, Unread))),
-    )
+
+    def __init__(
+        self,
+        run: Run,
+        function: Function,
+        *,
+        served: Served,
+        names: Iterable[str],
+        within_s: float,
+    ) -> None:
+        """Begin to read the named sources."""
+        self._run = run
+        self._turnstile = Turnstile(within_s=within_s)
+        session = run.session.beside(self._turnstile, until=self._turnstile.until)
+        wanted = [name for name in SOURCES if name in set(names)]
+
+        def granted() -> list[Grant]:
+            if not BY_POLICY & set(wanted):
+                return []
+            return list(policies.grants(session, function.name, served.qualifiers))
+
+        grants = _begin(granted, "policies of all qualifiers")
+        asked = Asked(session, Callee(function.arn), served, grants.result)
+        self._found: dict[str, list[Caller | Unread]] = {name: [] for name in wanted}
+        self._begun = {_begin(partial(self._read, name, asked), name): name for name in wanted}
+
+    def callers(self, tell: Callable[[str], None]) -> tuple[tuple[Caller, ...], tuple[Unread, ...]]:
+        """Wait for all that is read in time, and tell how it goes.
+
+        What the role may not read, or could not be read in time, is returned beside the callers.
+        """
+        for name in self._wait(tell):
+            late = self._turnstile.out_of_time()
+            self._found[name].append(Unread(SOURCES[name], late.happened, late.fix))
+        found = [item for items in self._found.values() for item in items]
+        return (
+            tuple(dict.fromkeys(item for item in found if isinstance(item, Caller))),
+            tuple(dict.fromkeys(item for item in found if isinstance(item, Unread))),
+        )
+
+    def close(self) -> None:
+        """Send no call any more."""
+        self._turnstile.close()
+
+    def _read(self, name: str, asked: Asked) -> None:
+        for item in or_unread(SOURCES[name], READ[name](asked)):
+            self._found[name].append(item)
+
+    def _wait(self, tell: Callable[[str], None]) -> list[str]:
+        """Wait until all is read or the time is over; return the sources that were too slow."""
+        left = set(self._begun)
+        told = time.monotonic()
+        while left and time.monotonic() < self._turnstile.until:
+            done, left = wait(left, timeout=CHECKPOINT_S, return_when=FIRST_COMPLETED)
+            self._run.checkpoint()
+            for future in sorted(done, key=lambda each: self._begun[each]):
+                future.result()
+                tell(self._count(self._begun[future]))
+            if left and time.monotonic() > told + PROGRESS_S:
+                told = time.monotonic()
+                names = ", ".join(sorted(SOURCES[self._begun[future]] for future in left))
+                tell(f"still reading, {self._turnstile.passed.total()} calls so far: {names}")
+        self.close()
+        return [self._begun[future] for future in left]
+
+    def _count(self, name: str) -> str:
+        unread = sum(isinstance(item, Unread) for item in self._found[name])
+        unknown = f", {unread} not read" if unread else ""
+        return f"{SOURCES[name]}: {len(self._found[name]) - unread} found{unknown}"
 
 
-def _question(
-    run: Run, function: Function, served: Served, *, pool: ThreadPoolExecutor, wanted: list[str]
-) -> Asked:
-    def read() -> list[Grant]:
-        if not BY_POLICY & set(wanted):
-            return []
-        return list(policies.grants(run.session, function.name, served.qualifiers))
+def _begin(do: Callable[[], T], name: str) -> Future[T]:
+    """Do something in a thread of its own."""
+    future: Future[T] = Future()
 
-    return Asked(run.session, Callee(function.arn), served, pool.submit(read).result)
+    def settle() -> None:
+        try:
+            future.set_result(do())
+        except BaseException as failure:
+            future.set_exception(failure)
 
-
-def _read(name: str, asked: Asked) -> list[Caller | Unread]:
-    return list(or_unread(SOURCES[name], READ[name](asked)))
-
-
-def _follow(
-    run: Run, begun: dict[Future[list[Caller | Unread]], str], *, turnstile: Turnstile
-) -> None:
-    """Say what was read, and from time to time what still is being read."""
-    left = set(begun)
-    while left:
-        done, left = wait(left, timeout=PROGRESS_S, return_when=FIRST_COMPLETED)
-        run.checkpoint()
-        for future in sorted(done, key=lambda each: begun[each]):
-            found = future.result()
-            unread = sum(isinstance(item, Unread) for item in found)
-            unknown = f", {unread} not read" if unread else ""
-            run.say(f"{begun[future]}: {len(found) - unread} found{unknown}")
-        if left and not done:
-            names = ", ".join(sorted(begun[future] for future in left))
-            run.say(f"still reading, {turnstile.passed.total()} calls so far: {names}")
+    Thread(target=settle, name=name, daemon=True).start()
+    return future

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure, NoCredentials, NotFound, OutOfTime, Trouble
-from deployguard.hazards import Grant, Unread
+from deployguard.hazards import Grant
 from deployguard.routes.definitions import UnreadableError
 from deployguard.routes.names import Callee
-from deployguard.routes.nouns import Caller, Served
+from deployguard.routes.nouns import Served
+from deployguard.traffic import Caller, Unread
 
 Found = Iterator[Caller | Unread]
 

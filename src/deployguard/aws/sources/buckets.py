@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.hazards import Unread
 from deployguard.routes import policies
-from deployguard.routes.nouns import Caller
+from deployguard.traffic import Caller, Unread
 
 
 def callers(asked: Asked) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.routes.nouns import Caller
+from deployguard.traffic import Caller
 
 
 def callers(asked: Asked) -> Found:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 
 def callers(asked: Asked) -> Found:
     """Yield each target group that the function is in."""
     client = asked.session.client("elbv2")
     for group in asked.session.read_all(
-        "list the target groups", client.describe_target_groups, "TargetGroups"
+        "list the target groups", client.describe_target_groups, "TargetGroups", PageSize=400
     ):
         if group.get("TargetType") == "lambda":
             what = f"the targets of {group['TargetGroupArn']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployguard.aws.sources.asked import Asked, Found
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 OFF = ("Disabled", "Disabling")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from deployguard.aws.sources.asked import Asked, Found
 from deployguard.model import LATEST
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 DAYS = 14  # for which CloudWatch lists a metric without data
 DAY_S = 86_400
@@ -62,4 +62,4 @@ def _invocations(asked: Asked, dimensions: dict[str, str]) -> int:
         Period=DAY_S,
         Statistics=["Sum"],
     )
-    return int(sum(point["Sum"] for point in answer.get("Datapoints", ())))
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))

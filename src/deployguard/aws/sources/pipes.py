@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from deployguard.aws.sources.asked import Asked, Found
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 
 def callers(asked: Asked) -> Found:
     """Yield each pipe that calls the function."""
     client = asked.session.client("pipes")
-    for pipe in asked.session.read_all("list the pipes", client.list_pipes, "Pipes"):
+    for pipe in asked.session.read_all("list the pipes", client.list_pipes, "Pipes", Limit=100):
         is_off = pipe.get("DesiredState") == "STOPPED"
         for part in ("Target", "Enrichment"):
             match = asked.callee.match(pipe.get(part))

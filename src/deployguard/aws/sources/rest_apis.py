@@ -31,17 +31,23 @@ def _of(asked: Asked, api: Mapping[str, Any]) -> Found:
         restApiId=api["id"],
     )
     name = f"{api.get('name', '')} ({api['id']})"
+    exported: dict[str, tuple[Integration, ...]] = {}  # stages may share a deployment
     for stage in listed.get("item", ()):
+        deployment = stage["deploymentId"]
+        if deployment not in exported:
+            exported[deployment] = tuple(_deployed(asked, api["id"], stage["stageName"]))
         canary = stage.get("canarySettings", {})
         deployed = Stage(
             "REST API",
             name,
             stage["stageName"],
-            integrations=tuple(_deployed(asked, api["id"], stage["stageName"])),
+            integrations=exported[deployment],
             variables=stage.get("variables", {}),
             overrides=canary.get("stageVariableOverrides", {}),
+            has_own_canary=canary.get("deploymentId", deployment) != deployment,
         )
         yield from stages.callers(deployed, asked.callee)
+        yield from stages.unread(deployed)
 
 
 def _deployed(asked: Asked, api: str, stage: str) -> Iterator[Integration]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 
 def callers(asked: Asked) -> Found:
@@ -17,7 +17,7 @@ def callers(asked: Asked) -> Found:
     """
     events = asked.session.client("events")
     for bus in asked.session.read_all(
-        "list the event buses", events.list_event_buses, "EventBuses"
+        "list the event buses", events.list_event_buses, "EventBuses", Limit=100
     ):
         name = bus["Name"]
         yield from or_unread(f"the rules of event bus {name}", _of_bus(asked, name))
@@ -26,7 +26,11 @@ def callers(asked: Asked) -> Found:
 def _of_bus(asked: Asked, bus: str) -> Found:
     events = asked.session.client("events")
     for rule in asked.session.read_all(
-        f"list the rules of event bus {bus}", events.list_rules, "Rules", EventBusName=bus
+        f"list the rules of event bus {bus}",
+        events.list_rules,
+        "Rules",
+        EventBusName=bus,
+        Limit=100,
     ):
         what = f"the targets of rule {rule['Name']} on event bus {bus}"
         yield from or_unread(what, _of_rule(asked, rule, bus=bus), may_be_gone=True)

@@ -8,7 +8,7 @@ from typing import Any
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.routes import definitions
 from deployguard.routes.names import Match
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 UNIVERSAL = ":scheduler:::aws-sdk:lambda:invoke"
 
@@ -17,7 +17,7 @@ def callers(asked: Asked) -> Found:
     """Yield each schedule that calls the function."""
     client = asked.session.client("scheduler")
     for schedule in asked.session.read_all(
-        "list the schedules", client.list_schedules, "Schedules"
+        "list the schedules", client.list_schedules, "Schedules", MaxResults=100
     ):
         what = f"schedule {schedule['GroupName']}/{schedule['Name']}"
         yield from or_unread(what, _of(asked, schedule), may_be_gone=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.routes import definitions
-from deployguard.routes.nouns import Caller, Use
+from deployguard.traffic import Caller, Use
 
 NEWEST = 10  # versions that no alias names, which callers may start all the same
 
@@ -16,7 +16,7 @@ def callers(asked: Asked) -> Found:
     """Yield each task that calls the function, or may."""
     states = asked.session.client("stepfunctions")
     for machine in asked.session.read_all(
-        "list the state machines", states.list_state_machines, "stateMachines"
+        "list the state machines", states.list_state_machines, "stateMachines", maxResults=1000
     ):
         arn = machine["stateMachineArn"]
         yield from _of(asked, arn, via="")
@@ -31,6 +31,7 @@ def _of_versions(asked: Asked, machine: str) -> Found:
         states.list_state_machine_versions,
         "stateMachineVersions",
         stateMachineArn=machine,
+        maxResults=1000,
     )
     versions = [version["stateMachineVersionArn"] for version in listed]  # the newest first
     aliases = _aliases(asked, machine) if versions else {}
@@ -49,6 +50,7 @@ def _aliases(asked: Asked, machine: str) -> Mapping[str, str]:
         states.list_state_machine_aliases,
         "stateMachineAliases",
         stateMachineArn=machine,
+        maxResults=1000,
     ):
         arn = alias["stateMachineAliasArn"]
         whole = session.read(

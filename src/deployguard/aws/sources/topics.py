@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.routes import policies
-from deployguard.routes.nouns import Caller
+from deployguard.traffic import Caller
 
 
 def callers(asked: Asked) -> Found:

@@ -1,4 +1,4 @@
-"""Lets calls through no faster than AWS allows, and none once the run is over."""
+"""Lets calls through no faster than AWS allows, and none once the time for them is over."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import threading
 import time
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from deployguard.errors import OutOfTime
-
-if TYPE_CHECKING:
-    from deployguard.run import Run
 
 # Calls in a second, below what AWS documents for reads of each control plane; REST and HTTP APIs
 # share one limit, and so do all that is asked of Lambda. A deploy may be asking meanwhile, too.
@@ -48,11 +44,12 @@ class Pace:
 
 
 class Turnstile:
-    """Every call of a run passes here before it is sent."""
+    """Every call of a reading passes here before it is sent."""
 
-    def __init__(self, run: Run) -> None:
-        """Open it for a run."""
-        self._run = run
+    def __init__(self, *, within_s: float) -> None:
+        """Open it for so long."""
+        self._within_s = within_s
+        self.until = time.monotonic() + within_s
         self._paces = {service: Pace(rate) for service, rate in PER_SECOND.items()}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -64,12 +61,16 @@ class Turnstile:
             self.passed[service] += 1
             pace = self._paces.get(SHARED.get(service, service))
             delay = pace.delay(time.monotonic()) if pace and not is_local(endpoint) else 0.0
-        if delay > self._run.left or self._closed.wait(delay):
-            raise OutOfTime(
-                f"not all was read within {self._run.timeout_s:.0f} s",
-                cause="the account holds much, and AWS limits the calls in a second",
-                fix="give a longer --timeout, or name fewer --sources",
-            )
+        if time.monotonic() + delay > self.until or self._closed.wait(delay):
+            raise self.out_of_time()
+
+    def out_of_time(self) -> OutOfTime:
+        """Say why no more was read."""
+        return OutOfTime(
+            f"not all was read within {self._within_s:.0f} s",
+            cause="the account holds much, and AWS limits the calls in a second",
+            fix="give a longer --timeout, or name fewer --sources",
+        )
 
     def close(self) -> None:
         """Let nobody through any more."""

@@ -1,0 +1,1 @@
+"""What happened in executions of Step Functions: which builds ran, and why one failed."""
