@@ -24,8 +24,9 @@ from deployguard.lab.knobs import Caller, Knobs
 from deployguard.lab.nouns import AwsError, Clock
 from deployguard.lab.registry import Registry
 from deployguard.lab.spoil import Gate, Spoiler
+from deployguard.lab.states.executions import Executions
 from deployguard.lab.states.machines import Machines
-from deployguard.lab.states.service import Executions
+from deployguard.lab.states.service import Service
 from deployguard.lab.trail import Trail
 
 Scope = MutableMapping[str, Any]
@@ -57,6 +58,7 @@ class Lab:
             write=self.elsewhere.write,
             port=inner_port,
         )
+        self.states = Service(self.executions, self.knobs)
         self._fill()
 
     def _fill(self) -> None:
@@ -166,7 +168,7 @@ class Lab:
                 await self.elsewhere.require_role(identity.principal(call))
             told = identity.serve(call, self.knobs.policy)
             if told is None and call.service == "states":
-                told = await self.executions.serve(call)
+                told = await self.states.serve(call)
             return told or self.trail.serve(call) or await self.elsewhere.serve(call)
         finally:
             knobs.caller.reset(who)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 from deployguard.lab.states.execution import (
@@ -26,24 +24,14 @@ def execution(of: Execution) -> Told:
     allowed, why = redrivable(of)
     return _known(
         {
-            "executionArn": of.arn,
-            "stateMachineArn": of.machine.arn,
-            "name": of.name,
-            "status": of.status,
-            "startDate": of.started,
-            "stopDate": of.stopped,
+            **_seen(of),
             "input": of.text,
             "inputDetails": {"included": True},
             "output": of.output,
             "outputDetails": None if of.output is None else {"included": True},
             "traceHeader": of.trace_header,
-            "mapRunArn": of.map_run.arn if of.map_run else None,
             "error": of.error,
             "cause": of.cause,
-            "stateMachineVersionArn": of.machine.version_arn,
-            "stateMachineAliasArn": of.machine.alias_arn,
-            "redriveCount": of.redrives,
-            "redriveDate": of.redriven,
             "redriveStatus": allowed,
             "redriveStatusReason": why or None,
         }
@@ -64,22 +52,7 @@ def finished(of: Execution) -> Told:
 
 def listed(of: Execution) -> Told:
     """Return what ListExecutions tells of one."""
-    return _known(
-        {
-            "executionArn": of.arn,
-            "stateMachineArn": of.machine.arn,
-            "name": of.name,
-            "status": of.status,
-            "startDate": of.started,
-            "stopDate": of.stopped,
-            "mapRunArn": of.map_run.arn if of.map_run else None,
-            "itemCount": of.items if of.map_run else None,
-            "stateMachineVersionArn": of.machine.version_arn,
-            "stateMachineAliasArn": of.machine.alias_arn,
-            "redriveCount": of.redrives,
-            "redriveDate": of.redriven,
-        }
-    )
+    return _known({**_seen(of), "itemCount": of.items if of.map_run else None})
 
 
 def machine(of: Machine) -> Told:
@@ -119,11 +92,20 @@ def page(rows: list[Told], asked: Told, *, member: str, name: str) -> Told:
     return {member: rows[start:end], **more}
 
 
-def log_stream(of: Execution) -> str:
-    """Return the name of the log stream that an execution's events go to."""
-    minute = datetime.fromtimestamp(of.started, UTC).strftime("%Y-%m-%d-%H-%M")
-    shard = hashlib.sha256(of.machine.arn.encode()).hexdigest()[:8]
-    return f"states/{of.machine.name}/{minute}/{shard}"
+def _seen(of: Execution) -> Told:
+    return {
+        "executionArn": of.arn,
+        "stateMachineArn": of.machine.arn,
+        "name": of.name,
+        "status": of.status,
+        "startDate": of.started,
+        "stopDate": of.stopped,
+        "mapRunArn": of.map_run.arn if of.map_run else None,
+        "stateMachineVersionArn": of.machine.version_arn,
+        "stateMachineAliasArn": of.machine.alias_arn,
+        "redriveCount": of.redrives,
+        "redriveDate": of.redriven,
+    }
 
 
 def _known(told: Told) -> Told:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from deployguard.lab import calls
 from deployguard.lab.answers import Answer
 from deployguard.lab.spoil import LostError, SilenceError
+from deployguard.lab.states.integrations import metadata
 from deployguard.lab.states.values import FailureError, dumps
 
 if TYPE_CHECKING:
@@ -51,12 +52,7 @@ class Invoked:
         return {
             **self._told(),
             "Payload": self.payload,
-            "SdkHttpMetadata": {
-                "AllHttpHeaders": {name: [value] for name, value in self.headers.items()},
-                "HttpHeaders": dict(self.headers),
-                "HttpStatusCode": self.answer.status,
-            },
-            "SdkResponseMetadata": {"RequestId": self.headers["x-amzn-RequestId"]},
+            **metadata(self.headers, self.answer.status, self.headers["x-amzn-RequestId"]),
             "StatusCode": self.answer.status,
         }
 

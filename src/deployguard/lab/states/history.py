@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployguard.lab.nouns import AwsError, Clock
-from deployguard.lab.states.values import FailureError, dumps
+from deployguard.lab.states.values import FailureError
 
 MOST = 25_000  # events; AWS ends an execution that would have more
 PAGE, LARGEST_PAGE = 100, 1000
 DATA = ("input", "inputDetails", "output", "outputDetails", "parameters")
 PLAIN = {"truncated": False}
-FATAL = {"ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut"}
-ERRORS = ("Aborted", "Failed", "TimedOut")  # how the types end that level ERROR logs
 
 Event = dict[str, Any]
 
@@ -92,30 +90,7 @@ def without_data(event: Event) -> Event:
     name = details_of(event["type"])
     if name not in event:
         return event
-    return event | {name: _bare(event[name])}
-
-
-def logged(event: Event, *, arn: str, redrives: int, data: bool) -> str:
-    """Return an event as Step Functions writes it to CloudWatch Logs."""
-    details = event.get(details_of(event["type"]))
-    shown = {} if details is None else {"details": details if data else _bare(details)}
-    line = {
-        "id": str(event["id"]),
-        "type": event["type"],
-        **shown,
-        "redrive_count": str(redrives),
-        "previous_event_id": str(event["previousEventId"]),
-        "event_timestamp": str(round(event["timestamp"] * 1000)),
-        "execution_arn": arn,
-    }
-    return dumps(line)
-
-
-def is_logged(kind: str, level: str) -> bool:
-    """Tell whether a log level lets an event through."""
-    if level == "ERROR":
-        return kind.endswith(ERRORS) or kind == "FailStateEntered"
-    return level == "ALL" or (level == "FATAL" and kind in FATAL)
+    return event | {name: {key: each for key, each in event[name].items() if key not in DATA}}
 
 
 def token(start: int, name: str) -> str:
@@ -134,7 +109,3 @@ def start_of(given: str | None, name: str) -> int:
     except (binascii.Error, ValueError):
         pass
     raise AwsError(400, "InvalidToken", "Invalid Token: 'Invalid token'")
-
-
-def _bare(details: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in details.items() if name not in DATA}

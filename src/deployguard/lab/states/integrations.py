@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,18 @@ async def call(world: World, region: str, service: str, action: str, given: Any)
     return await asyncio.to_thread(_call, world.port, region, service, action, given)
 
 
+def metadata(headers: Mapping[str, str], status: int, request_id: str) -> dict[str, Any]:
+    """Return what a Task's result tells of the HTTP under a call."""
+    return {
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+            "HttpHeaders": dict(headers),
+            "HttpStatusCode": status,
+        },
+        "SdkResponseMetadata": {"RequestId": request_id},
+    }
+
+
 def _call(port: int, region: str, service: str, action: str, given: Any) -> Any:
     prefix = f"{service[0].upper()}{service[1:]}"
     try:
@@ -46,14 +59,8 @@ def _call(port: int, region: str, service: str, action: str, given: Any) -> Any:
         raise FailureError("States.Runtime", str(problem)) from None
     about = answer.pop("ResponseMetadata")
     shown = {_upper(name): value for name, value in answer.items()}
-    return json.loads(dumps_any(shown)) | {
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {name: [value] for name, value in about["HTTPHeaders"].items()},
-            "HttpHeaders": about["HTTPHeaders"],
-            "HttpStatusCode": about["HTTPStatusCode"],
-        },
-        "SdkResponseMetadata": {"RequestId": about["RequestId"]},
-    }
+    seen = metadata(about["HTTPHeaders"], about["HTTPStatusCode"], about["RequestId"])
+    return json.loads(_dumps(shown)) | seen
 
 
 @lru_cache(maxsize=32)
@@ -83,8 +90,7 @@ def _upper(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def dumps_any(value: Any) -> str:
-    """Return JSON of what an SDK returned, dates and streams as text."""
+def _dumps(value: Any) -> str:
     return json.dumps(
         value,
         default=lambda other: (

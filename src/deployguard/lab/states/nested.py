@@ -8,7 +8,9 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from deployguard.lab.nouns import AwsError
+from deployguard.lab.states import describe
 from deployguard.lab.states.execution import SUCCEEDED
+from deployguard.lab.states.integrations import metadata
 from deployguard.lab.states.values import FailureError, dumps
 
 if TYPE_CHECKING:
@@ -45,14 +47,7 @@ async def start(walker: Walker, given: dict[str, Any]) -> dict[str, Any]:
         "Date": formatdate(walker.world.clock.now(), usegmt=True),
         "x-amzn-RequestId": request,
     }
-    return answer | {
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
-            "HttpHeaders": headers,
-            "HttpStatusCode": 200,
-        },
-        "SdkResponseMetadata": {"RequestId": request},
-    }
+    return answer | metadata(headers, 200, request)
 
 
 async def finished(walker: Walker, submitted: dict[str, Any], *, parsed: bool) -> dict[str, Any]:
@@ -66,7 +61,7 @@ async def finished(walker: Walker, submitted: dict[str, Any], *, parsed: bool) -
     await execution.over.wait()
     told = {
         f"{name[0].upper()}{name[1:]}": value
-        for name, value in executions.describe(execution).items()
+        for name, value in describe.execution(execution).items()
     }
     for name in ("StartDate", "StopDate"):
         told[name] = int(told[name] * 1000)

@@ -20,7 +20,7 @@ from deployguard.lab.states.values import FailureError, Values, check_size, dump
 if TYPE_CHECKING:
     from deployguard.lab.answers import Answer
     from deployguard.lab.calls import Call
-    from deployguard.lab.states.service import Executions
+    from deployguard.lab.states.executions import Executions
 
 ABORTABLE = ("Map", "Parallel", "Task", "Wait")
 
