@@ -102,9 +102,11 @@ class Invocation:
     status: str = ""  # success, error or timeout; empty where nothing says so
     error_type: str = ""
     lines: tuple[Line, ...] = ()
-    ordinal: int | None = None  # of this container's invocations, from 1
-    container_age_s: float | None = None  # when it started; at least that, where not `born`
-    born: float | None = None  # of its container, where a line says so
+    init_status: str = ""  # timeout or error, where a report of a failed initialization says so
+    init_error: str = ""
+    ordinal: int | None = None  # of its process's invocations, from 1: a crash begins a new process
+    container_age_s: float | None = None  # of that process at the start; at least, where not `born`
+    born: float | None = None  # where a breadcrumb line says so
     build_id: str | None = None  # where a breadcrumb line says so
 
     @property
