@@ -111,8 +111,8 @@ class _Stream:
             self.denied[mark.id] = running
             self._say(mark)
             return
-        if running and not running.is_over:
-            self._restart(mark.at)  # it ended without a report, so its process did
+        if running and self._has_ended_process(running):
+            self.count, self.first, self.birth = 0, mark.at, {}
         self.count += 1
         self.open = _Run(mark.id, mark.version or version_of(self.name), mark.at)
         self.open.ordinal, self.open.first = self.count, self.first
@@ -131,17 +131,18 @@ class _Stream:
             self._say(mark)
             return
         run.ended = mark.at
+        run.lines.extend(self.waiting)  # after an end that it only said
+        self.waiting = []
         if mark.kind is Kind.END:
             run.done = mark.facts
             return
         run.report = mark.facts
-        told = self._told(run)
-        if told.status == "timeout" or told.error_type.startswith(RUNTIME):
-            self._restart(mark.at)
 
-    def _restart(self, at: float) -> None:
-        """Begin to count anew: a process that is killed leaves its container and nothing else."""
-        self.count, self.first, self.birth = 0, at, {}
+    def _has_ended_process(self, run: _Run) -> bool:
+        """Say whether the next invocation meets a new process: without a report, it was killed."""
+        told = self._told(run)
+        was_killed = told.status == "timeout" or told.error_type.startswith(RUNTIME)
+        return was_killed or not run.is_over
 
     def _doubt(self, mark: Mark) -> None:
         """Note an end where none can be: its invocation was over, or began inside of another."""

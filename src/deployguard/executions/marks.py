@@ -1,9 +1,9 @@
-"""One event of a log stream: a line of the platform's, a breadcrumb line, or what a function said."""
+"""One event of a log stream: a platform line, a breadcrumb line, or what a function said."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
@@ -87,26 +87,12 @@ def of(event: Logged) -> Mark:
     at, said = event.at, event.text
     if said.lstrip()[:1] == "{":
         return _json(event, members(parsed(said)))
-    if found := START.fullmatch(said):
-        return Mark(Kind.START, at, said, found["id"], found["version"])
-    if found := END.fullmatch(said):
-        return Mark(Kind.END, at, said, found["id"])
-    if found := REPORT.fullmatch(said):
-        return Mark(Kind.REPORT, at, said, found["id"], facts=_facts(found["facts"]))
-    if found := INIT.fullmatch(said):
-        told = Facts(
-            init_ms=float(found["ms"]),
-            status=found["status"] or "",
-            error_type=found["error"] or "",
-        )
-        return Mark(Kind.INIT, at, said, facts=told)
-    if found := LATE.fullmatch(said):
-        told = Facts(float(found["seconds"]) * 1000, status="timeout")
-        return Mark(Kind.REASON, at, said, found["id"], facts=told)
-    if found := EXIT.fullmatch(said):
-        told = Facts(status="error", error_type=found["error"])
-        return Mark(Kind.REASON, at, said, found["id"], facts=told)
-    return Mark(Kind.NOISE if NOISE.fullmatch(said) else Kind.TEXT, at, said[:LONGEST])
+    for pattern, kind, facts in SHAPES:
+        found = pattern.fullmatch(said)
+        if found is not None:
+            named = {key: value for key, value in found.groupdict().items() if value is not None}
+            return Mark(kind, at, said, named.get("id", ""), named.get("version", ""), facts(named))
+    return Mark(Kind.TEXT, at, said[:LONGEST])
 
 
 def _json(event: Logged, told: Mapping[str, Any]) -> Mark:
@@ -143,9 +129,9 @@ def _crumb(told: Mapping[str, Any]) -> Mapping[str, Any]:
     return crumb if crumb.get("line") == 1 else {}
 
 
-def _facts(fields: str) -> Facts:
+def _reported(named: Mapping[str, str]) -> Facts:
     """Read the fields of a REPORT line, in the old style and the new."""
-    found = {each["name"]: each["value"] for each in FACT.finditer(fields)}
+    found = {each["name"]: each["value"] for each in FACT.finditer(named["facts"])}
     return Facts(
         _amount(found.get("Duration")),
         _amount(found.get("Init Duration")),
@@ -153,6 +139,14 @@ def _facts(fields: str) -> Facts:
         number(found.get("Max Memory Used")) or None,
         found.get("Status", ""),
         found.get("Error Type", ""),
+    )
+
+
+def _initialized(named: Mapping[str, str]) -> Facts:
+    return Facts(
+        init_ms=_amount(named["ms"]),
+        status=named.get("status", ""),
+        error_type=named.get("error", ""),
     )
 
 
@@ -172,3 +166,14 @@ def _measured(record: Mapping[str, Any], *, is_init: bool) -> Facts:
         "error" if status == "failure" else status,
         text(record, "errorType"),
     )
+
+
+SHAPES: tuple[tuple[re.Pattern[str], Kind, Callable[[Mapping[str, str]], Facts]], ...] = (
+    (START, Kind.START, lambda _: Facts()),
+    (END, Kind.END, lambda _: Facts()),
+    (REPORT, Kind.REPORT, _reported),
+    (INIT, Kind.INIT, _initialized),
+    (LATE, Kind.REASON, lambda named: Facts(float(named["seconds"]) * 1000, status="timeout")),
+    (EXIT, Kind.REASON, lambda named: Facts(status="error", error_type=named["error"])),
+    (NOISE, Kind.NOISE, lambda _: Facts()),
+)
