@@ -20,6 +20,7 @@ PURE = {
     "doctor/facts",
     "doctor/iam",
     "doctor/lifecycle",
+    "executions/crumbs",
     "executions/nouns",
     "findings",
     "hazards",
@@ -106,7 +107,7 @@ def test_the_lab_shares_no_mistakes_with_the_guard(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_only_the_command_line_prints_and_exits(path: Path) -> None:
-    if chapter(path) in {"cli", "__main__", "lab"}:
+    if chapter(path) in {"cli", "__main__", "lab", "canary"}:  # which runs in the image
         return
     called = {
         ast.unparse(node.func)

@@ -117,6 +117,36 @@ class Invocation:
         return False if self.has_report or self.ordinal is not None else None
 
 
+class Moment(StrEnum):
+    """When a container wrote a breadcrumb line: before its first invocation, or a later one."""
+
+    BIRTH = "birth"
+    INVOCATION = "invocation"
+
+
+@dataclass(frozen=True)
+class Crumb:
+    """A breadcrumb line: what a container said of itself when an invocation began."""
+
+    event: Moment
+    at: float
+    container: str
+    born: float
+    uptime_s: float  # monotonic, since import
+    invocation: int  # of this process, from 1
+    version: str
+    build_id: str | None  # None where it has no stamp
+    invoked_arn: str  # with the qualifier as its caller named it
+    request_id: str
+    stream: str
+    is_canary: bool
+
+    @property
+    def qualifier(self) -> str | None:
+        """Return what was called: None for the function itself."""
+        return self.invoked_arn.split(":")[7] if self.invoked_arn.count(":") == 7 else None
+
+
 @dataclass(frozen=True)
 class Build:
     """What a version is: its image, and how that is known."""
