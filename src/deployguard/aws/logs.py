@@ -1,4 +1,4 @@
-"""CloudWatch Logs: the events of a log group between two moments, with the number of calls bounded."""
+"""CloudWatch Logs: the events of a log group between two moments, in so many calls at most."""
 
 from __future__ import annotations
 

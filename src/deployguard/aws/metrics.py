@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -122,8 +121,8 @@ def invocations(session: Session, name: str, version: str, *, since: float, unti
 
 
 def minutes(session: Session, function: str, *, since: float, until: float) -> tuple[Minute, ...]:
-    """Return a function's metrics between two moments, minute by minute or in what AWS still has."""
-    age = time.time() - since
+    """Return a function's metrics between two moments, as finely as AWS still has them."""
+    age = session.now() - since
     period = next(seconds for days, seconds in PERIODS if age < days * DAY_S)
     start = since // period * period
     answer: Any = session.read(
