@@ -47,6 +47,7 @@ COMMANDS = (
     "prune",
     "doctor",
     "routes",
+    "compare",
     "stamp",
     "report",
 )
