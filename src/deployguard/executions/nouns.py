@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from deployguard.traffic import Unread
@@ -28,7 +29,7 @@ class Attempt:
     state: str
     number: int  # of the tries of this visit of the state, from 1
     item: str | None  # which iteration or child of a Map, as a path such as Render[3]
-    function: str  # as written, without the qualifier; empty where the history hides it
+    function: str  # ARN without the qualifier; empty where the history hides it
     qualifier: str | None  # as written; None for none
     scheduled: float  # Unix seconds, as all times here
     started: float | None
@@ -42,6 +43,7 @@ class Attempt:
     heartbeat_s: float | None = None
     input_size: int | None = None  # characters; None where the history hides it
     input_hash: str = ""  # equal for equal inputs
+    machine: str = ""  # ARN of the state machine that defines the state
 
 
 @dataclass(frozen=True)
@@ -150,3 +152,59 @@ class Configuration:
     layers: tuple[str, ...] = ()
     role: str = ""
     vpc: tuple[str, ...] = ()  # subnets and security groups
+
+
+@dataclass(frozen=True)
+class State:
+    """What a definition says of a state: only what may explain how its attempts ended."""
+
+    kind: str  # Task, Map, Parallel
+    timeout_s: float | None = None  # None where it has none, or it is known only at run time
+    heartbeat_s: float | None = None
+    retried: tuple[str, ...] = ()  # error names, each once
+    most_tries: int = 1  # of one visit, by the most generous retrier
+    max_concurrency: int | None = None  # of a Map; 0 for no limit
+    tolerated: int | None = None  # failed items that a Map bears
+    tolerated_percentage: float | None = None
+    is_distributed: bool = False
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One minute of a function's metrics; None where CloudWatch shows no number."""
+
+    at: float
+    invocations: float | None = None
+    errors: float | None = None
+    throttles: float | None = None
+    duration_ms: float | None = None  # the longest
+    concurrency: float | None = None  # the most
+
+
+@dataclass(frozen=True)
+class Move:
+    """A change of what a function or an alias serves, as CloudTrail recorded it."""
+
+    at: float
+    function: str  # ARN without the qualifier
+    qualifier: str  # an alias, or $LATEST
+    version: str = ""  # that an alias was pointed at
+    weights: Mapping[str, float] = field(default_factory=dict)
+    digest: str = ""  # that $LATEST was given
+    is_configuration: bool = False  # $LATEST kept its code
+
+
+@dataclass(frozen=True)
+class Case:
+    """An execution with everything that was found out about it: what verdicts rest on."""
+
+    execution: Execution
+    steps: tuple[Step, ...]  # in the order of the execution's attempts
+    configurations: Mapping[tuple[str, str], Configuration]  # by function and version
+    metrics: Mapping[str, tuple[Minute, ...]]  # by function, around the execution
+    states: Mapping[tuple[str, str], State]  # by state machine and name
+    moves: tuple[Move, ...] = ()  # oldest first
+    serves: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    """What function and alias serve now, by version."""
+    calls: int = 0  # that were made to AWS
+    unread: tuple[Unread, ...] = ()
