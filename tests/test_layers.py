@@ -20,6 +20,7 @@ PURE = {
     "doctor/facts",
     "doctor/iam",
     "doctor/lifecycle",
+    "exact",
     "executions/nouns",
     "findings",
     "hazards",
