@@ -12,14 +12,16 @@ import functools
 import itertools
 import json
 import os
+import sys
 import time
 
 TYPE_CHECKING = False  # type checkers take it for true; importing `typing` would cost a cold start
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, overload
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
+    SelfTest = Callable[[], object]
 
 __all__ = ["breadcrumb", "canary"]
 
@@ -28,7 +30,9 @@ _STAMP_SCHEMA = "deployguard/stamp/v1"
 _STAMP_BYTES = 16 * 1024
 _STAMP_FIELDS = ("revision", "version", "created", "source")
 _LONGEST_HOLD_MS = 10_000
-_MARGIN_MS = 500  # what a hold leaves of the function's timeout
+_LONGEST_TEST_MS = 5_000
+_LONGEST_DETAIL = 1_000  # characters
+_MARGIN_MS = 500  # what a hold or a self-test leaves of the function's timeout
 _HEX = frozenset("0123456789abcdefABCDEF")
 _BUILD_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:+-")
 _ASYNC = 0x80 | 0x100 | 0x200  # inspect.CO_COROUTINE and its kin; `inspect` costs a cold start
@@ -37,29 +41,52 @@ _container = os.urandom(16).hex()
 _born = time.time()
 _started = time.monotonic()
 _invocations = itertools.count(1)
+_logs = os.environ.get("DEPLOYGUARD_LOG") or "birth"
+_is_lambda = "AWS_LAMBDA_RUNTIME_API" in os.environ  # no test of a handler is to print anything
+_testing: Any = None  # the thread of the last self-test
 
 
-def canary(handler: Handler) -> Handler:
-    """Answer canaries in front of a handler; every other event reaches it unchanged."""
+if TYPE_CHECKING:
+
+    @overload
+    def canary(handler: Handler, *, self_test: SelfTest | None = None) -> Handler: ...
+    @overload
+    def canary(*, self_test: SelfTest | None = None) -> Callable[[Handler], Handler]: ...
+
+
+def canary(handler: Any = None, *, self_test: SelfTest | None = None) -> Any:
+    """Answer canaries in front of a handler; every other event reaches it unchanged.
+
+    The self-test is called when a canary asks for it: to raise or to return False is to fail.
+    """
+    if handler is None:
+        return functools.partial(canary, self_test=self_test)
     if getattr(getattr(handler, "__code__", None), "co_flags", 0) & _ASYNC:
         return handler
 
     @functools.wraps(handler)
     def guarded(*arguments: Any, **keywords: Any) -> Any:
         event, context = (*arguments, None, None)[:2]
-        answer = breadcrumb(event, context)
+        answer = breadcrumb(event, context, self_test=self_test)
         return handler(*arguments, **keywords) if answer is None else answer
 
-    return guarded  # type: ignore[return-value]
+    return guarded
 
 
-def breadcrumb(event: object, context: object) -> dict[str, Any] | None:
+def breadcrumb(
+    event: object, context: object, *, self_test: SelfTest | None = None
+) -> dict[str, Any] | None:
     """Return the answer to a canary, or None for an ordinary event."""
     invocation = next(_invocations)
     request = _request(event)
+    if _is_lambda and (invocation == 1 or _logs == "invocation") and _logs != "off":
+        _log(_self(context, os.environ, invocation=invocation), is_canary=request is not None)
     if request is None:
         return None
-    return {"deployguard": _answer(request, context, invocation=invocation, environ=os.environ)}
+    received = time.time()
+    tested = _tested(self_test, request, _remaining_ms(context))
+    answer = _answer(request, context, invocation=invocation, environ=os.environ)
+    return {"deployguard": {**answer, "received": received, **tested}}
 
 
 def _request(event: object) -> dict[str, Any] | None:
@@ -79,12 +106,8 @@ def _request(event: object) -> dict[str, Any] | None:
     return request
 
 
-def _answer(
-    request: dict[str, Any], context: object, *, invocation: int, environ: Mapping[str, str]
-) -> dict[str, Any]:
-    received = time.time()
-    stamp, stamp_error = _stamp(environ.get("DEPLOYGUARD_STAMP") or _STAMP_PATH)
-    time.sleep(_hold_ms(request.get("hold_ms"), _remaining_ms(context)) / 1000)
+def _self(context: object, environ: Mapping[str, str], *, invocation: int) -> dict[str, Any]:
+    """Say who this container is, and which invocation this is."""
 
     def text(attribute: str, variable: str = "") -> str:
         try:
@@ -93,24 +116,106 @@ def _answer(
             value = None
         return value if isinstance(value, str) else environ.get(variable, "")
 
-    answer = {
-        "breadcrumb": 1,
-        "nonce": request["nonce"],
-        "stamp": stamp,
+    return {
         "container": _container,
         "born": _born,
-        "received": received,
-        "released": time.time(),
         "invocation": invocation,
         "function_version": text("function_version", "AWS_LAMBDA_FUNCTION_VERSION"),
         "invoked_arn": text("invoked_function_arn"),
         "log_stream": text("log_stream_name", "AWS_LAMBDA_LOG_STREAM_NAME"),
         "request_id": text("aws_request_id"),
+    }
+
+
+def _answer(
+    request: dict[str, Any], context: object, *, invocation: int, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    stamp, stamp_error = _stamp(environ.get("DEPLOYGUARD_STAMP") or _STAMP_PATH)
+    time.sleep(_within(request.get("hold_ms"), _LONGEST_HOLD_MS, _remaining_ms(context)) / 1000)
+    answer = {
+        "breadcrumb": 1,
+        "nonce": request["nonce"],
+        "stamp": stamp,
+        **_self(context, environ, invocation=invocation),
+        "released": time.time(),
         "initialization_type": environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""),
         "uptime_s": time.monotonic() - _started,
         "remaining_ms": _remaining_ms(context),
     }
     return answer if stamp_error is None else {**answer, "stamp_error": stamp_error}
+
+
+def _log(fields: dict[str, Any], *, is_canary: bool) -> None:
+    """Write one line that is JSON by itself, which Lambda passes on in either log format."""
+    try:
+        stamp, _ = _stamp(os.environ.get("DEPLOYGUARD_STAMP") or _STAMP_PATH)
+        line = {
+            "line": 1,
+            "event": "birth" if fields["invocation"] == 1 else "invocation",
+            "build_id": stamp and stamp["build_id"],
+            **fields,
+            "at": time.time(),
+            "uptime_s": time.monotonic() - _started,
+            "canary": is_canary,
+        }
+        sys.stdout.write(json.dumps({"deployguard": line}) + "\n")
+        sys.stdout.flush()
+    except Exception:  # noqa: S110 - whatever is wrong with it, the log is not worth an invocation
+        pass
+
+
+def _tested(
+    self_test: SelfTest | None, request: dict[str, Any], remaining_ms: int | None
+) -> dict[str, Any]:
+    """Run the self-test where there is one and it is asked for, and say how it ended."""
+    if self_test is None or request.get("self_test") is not True:
+        return {}
+    began = time.monotonic()
+    limit_ms = _within(_LONGEST_TEST_MS, _LONGEST_TEST_MS, remaining_ms)
+    try:
+        ok, detail = _outcome_within(limit_ms / 1000, self_test)
+    except Exception as error:  # such as no room for a thread
+        ok, detail = None, type(error).__name__
+    seconds = time.monotonic() - began
+    return {"self_test": {"ok": ok, "detail": detail, "seconds": seconds}}
+
+
+def _outcome_within(seconds: float, self_test: SelfTest) -> tuple[bool | None, str]:
+    # A thread that hangs cannot be ended, and an alarm would be raised amid the user's own code:
+    # so it is left alone, and no second one is started beside it.
+    global _testing  # noqa: PLW0603 - it outlives the invocation, as the thread does
+    import threading  # which Lambda's runtime has loaded already
+
+    if _testing is not None and _testing.is_alive():
+        return None, "an earlier self-test has not ended"
+    found: list[tuple[bool | None, str]] = []
+
+    def run() -> None:
+        try:
+            found.append(_outcome(self_test()))
+        except BaseException as error:
+            found.append((False, type(error).__name__))  # its message may hold secrets
+
+    _testing = threading.Thread(target=run, name="deployguard-self-test", daemon=True)
+    _testing.start()
+    _testing.join(seconds)
+    return found[0] if found else (None, "timed out")
+
+
+def _outcome(result: object) -> tuple[bool | None, str]:
+    """Say what a self-test's result means; a dictionary may tell it under "ok"."""
+    if result is None or type(result) is bool:
+        return result is not False, ""
+    if type(result) is str:
+        return True, result[:_LONGEST_DETAIL]
+    if type(result) is not dict:
+        return None, "returned a " + type(result).__name__
+    try:
+        detail = json.dumps(result, allow_nan=False)
+    except Exception:
+        detail = "not JSON"
+    is_short = len(detail) <= _LONGEST_DETAIL
+    return result.get("ok", True) is True, detail if is_short else "too long"
 
 
 def _remaining_ms(context: Any) -> int | None:
@@ -120,11 +225,12 @@ def _remaining_ms(context: Any) -> int | None:
         return None  # not a Lambda context
 
 
-def _hold_ms(wanted: Any, remaining_ms: int | None) -> int:
+def _within(wanted: Any, cap_ms: int, remaining_ms: int | None) -> int:
+    """Return how many milliseconds may be spent: what is wanted, in bounds, and in time."""
     if type(wanted) not in (int, float) or not wanted > 0:
         return 0  # NaN too
-    longest = _LONGEST_HOLD_MS if remaining_ms is None else remaining_ms - _MARGIN_MS
-    return max(0, int(min(wanted, longest, _LONGEST_HOLD_MS)))
+    longest = cap_ms if remaining_ms is None else remaining_ms - _MARGIN_MS
+    return max(0, int(min(wanted, longest, cap_ms)))
 
 
 @functools.cache

@@ -33,7 +33,7 @@ LABELS = {
 Format = Literal["labels", "env", "json"]
 
 _LONGEST = 512
-_BUILD_ID = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
+BUILD_ID = re.compile(r"[A-Za-z0-9._:+-]{1,128}")
 # What CI and git say is taken only where no shell would need quotes for it, because
 # `docker build $(deployguard stamp)` splits words and does not read quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@%+=,-]{1,512}")
@@ -93,7 +93,7 @@ def from_labels(labels: Mapping[str, str]) -> Stamp | None:
 
 def _stamp(fields: Mapping[str, Any], where: str) -> Stamp:
     build_id = fields.get("build_id")
-    if not isinstance(build_id, str) or not _BUILD_ID.fullmatch(build_id):
+    if not isinstance(build_id, str) or not BUILD_ID.fullmatch(build_id):
         expected = "1 to 128 characters of A-Z a-z 0-9 . _ : + -"
         _refuse(where, "build_id", got=reprlib.repr(build_id), expected=expected)
     known: dict[str, str] = {}

@@ -102,9 +102,11 @@ class Invocation:
     status: str = ""  # success, error or timeout; empty where nothing says so
     error_type: str = ""
     lines: tuple[Line, ...] = ()
-    ordinal: int | None = None  # of this container's invocations, from 1
-    container_age_s: float | None = None  # when it started; at least that, where not `born`
-    born: float | None = None  # of its container, where a line says so
+    init_status: str = ""  # timeout or error, where a report of a failed initialization says so
+    init_error: str = ""
+    ordinal: int | None = None  # of its process's invocations, from 1: a crash begins a new process
+    container_age_s: float | None = None  # of that process at the start; at least, where not `born`
+    born: float | None = None  # where a breadcrumb line says so
     build_id: str | None = None  # where a breadcrumb line says so
 
     @property
@@ -113,6 +115,36 @@ class Invocation:
         if self.init_ms is not None or self.ordinal == 1:
             return True
         return False if self.has_report or self.ordinal is not None else None
+
+
+class Moment(StrEnum):
+    """When a container wrote a breadcrumb line: before its first invocation, or a later one."""
+
+    BIRTH = "birth"
+    INVOCATION = "invocation"
+
+
+@dataclass(frozen=True)
+class Crumb:
+    """A breadcrumb line: what a container said of itself when an invocation began."""
+
+    event: Moment
+    at: float
+    container: str
+    born: float
+    uptime_s: float  # monotonic, since import
+    invocation: int  # of this process, from 1
+    version: str
+    build_id: str | None  # None where it has no stamp
+    invoked_arn: str  # with the qualifier as its caller named it
+    request_id: str
+    stream: str
+    is_canary: bool
+
+    @property
+    def qualifier(self) -> str | None:
+        """Return what was called: None for the function itself."""
+        return self.invoked_arn.split(":")[7] if self.invoked_arn.count(":") == 7 else None
 
 
 @dataclass(frozen=True)
