@@ -47,12 +47,12 @@ class Failure:
     @property
     def is_refused(self) -> bool:
         """Say whether the function never ran: Lambda did not take the calls."""
-        return all(step.attempt.end is End.REFUSED for step in self.steps)
+        return {step.attempt.end for step in self.steps} == {End.REFUSED}
 
     @property
     def is_cut_off(self) -> bool:
         """Say whether Step Functions stopped waiting."""
-        return all(step.attempt.end is End.TIMED_OUT for step in self.steps)
+        return {step.attempt.end for step in self.steps} == {End.TIMED_OUT}
 
     @cached_property
     def invocations(self) -> tuple[Invocation, ...]:

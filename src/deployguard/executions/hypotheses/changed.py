@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from deployguard.executions import separate
 from deployguard.executions.failures import Failure
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import (
+    UNDECIDED,
+    Judged,
+    Standing,
+    Theory,
+    excluded,
+)
 from deployguard.executions.nouns import Configuration
 from deployguard.model import LATEST
 
@@ -32,7 +38,7 @@ def configuration(failure: Failure) -> Judged:
     if LATEST in bad:
         return _of_latest(failure)
     if not all(bad):
-        return Judged(Standing.POSSIBLE, "it is not known which version ran", "nothing")
+        return Judged(Standing.POSSIBLE, "it is not known which version ran", UNDECIDED)
     if not good - bad:
         (*_, version) = sorted(bad)
         seen = f"version {version} ran, whose configuration cannot change"
@@ -52,7 +58,7 @@ def image(failure: Failure) -> Judged:
     found = separate.by_version(failure.trials)
     if found is None:
         if not versions:
-            return Judged(Standing.POSSIBLE, "it is not known which version ran", "nothing")
+            return Judged(Standing.POSSIBLE, "it is not known which version ran", UNDECIDED)
         return excluded(f"only version {versions.pop()} ran", "all attempts ran the same image")
     bad = {trial.digest for trial in failure.trials if trial.has_failed}
     good = {trial.digest for trial in failure.trials if not trial.has_failed}
@@ -85,15 +91,15 @@ def _of_latest(failure: Failure) -> Judged:
         seen = f"{LATEST} was changed {first - max(between):.3g} s before the first failure"
         return Judged(Standing.LIKELY, seen, "it succeeded before that, and failed after it")
     if known is None:
-        return Judged(Standing.POSSIBLE, f"what {LATEST} was then is not known", "nothing")
+        return Judged(Standing.POSSIBLE, f"what {LATEST} was then is not known", UNDECIDED)
     if known.modified > first:
         seen = f"{LATEST} was changed after the failure, so what it was then is not known"
-        return Judged(Standing.POSSIBLE, seen, "nothing")
+        return Judged(Standing.POSSIBLE, seen, UNDECIDED)
     ago = failure.case.execution.started - known.modified
     if ago > 0 and (before or any(not trial.has_failed for trial in failure.trials)):
         seen = f"{LATEST} was last changed {ago:.3g} s before the execution"
         return excluded(seen, "it succeeded under the same configuration")
-    return Judged(Standing.POSSIBLE, f"{LATEST} was last changed {ago:.3g} s before", "nothing")
+    return Judged(Standing.POSSIBLE, f"{LATEST} was last changed {ago:.3g} s before", UNDECIDED)
 
 
 def _between(failure: Failure, one: str, other: str) -> list[str]:

@@ -6,7 +6,13 @@ from collections import defaultdict
 
 from deployguard.executions import separate
 from deployguard.executions.failures import Failure
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import (
+    UNDECIDED,
+    Judged,
+    Standing,
+    Theory,
+    excluded,
+)
 from deployguard.executions.hypotheses.platform import ENDED, EXITS, LOADING
 
 INPUT = Theory(
@@ -29,7 +35,7 @@ def poisoned(failure: Failure) -> Judged:
     """Judge whether failures follow inputs rather than containers."""
     found = separate.by_input(failure.trials)
     if found is None:
-        return Judged(Standing.POSSIBLE, "the inputs are hidden", "nothing")
+        return Judged(Standing.POSSIBLE, "the inputs are hidden", UNDECIDED)
     mixed = _both(failure)
     if mixed:
         seen = f"{mixed} inputs failed once and succeeded once"
@@ -44,7 +50,7 @@ def poisoned(failure: Failure) -> Judged:
         return Judged(standing, seen, "failures follow the input, from container to container")
     if found.is_perfect:
         return Judged(Standing.LIKELY, str(found), "the same input fails again, and others do not")
-    return Judged(Standing.POSSIBLE, str(found), "nothing")
+    return Judged(Standing.POSSIBLE, str(found), UNDECIDED)
 
 
 def mistake(failure: Failure) -> Judged:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+UNDECIDED = "nothing that was seen decides it"
+
 
 class Standing(StrEnum):
     """How far a hypothesis got, the furthest first."""

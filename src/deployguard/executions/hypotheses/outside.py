@@ -6,7 +6,13 @@ import re
 
 from deployguard.executions import separate
 from deployguard.executions.failures import Failure
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import (
+    UNDECIDED,
+    Judged,
+    Standing,
+    Theory,
+    excluded,
+)
 
 DEPENDENCY = Theory(
     "H7",
@@ -66,7 +72,7 @@ def network(failure: Failure) -> Judged:
         return Judged(Standing.PROVEN, f"the error is {failure.error}", "Lambda names the network")
     known = failure.configuration
     if known is None:
-        return Judged(Standing.POSSIBLE, "whether it is in a VPC is not known", "nothing")
+        return Judged(Standing.POSSIBLE, "whether it is in a VPC is not known", UNDECIDED)
     if not known.vpc:
         return excluded("the function is in no VPC", "it has no network of its own")
     if not OF_A_CLIENT.search(f"{failure.error} {failure.said.kind} {failure.said.message}"):

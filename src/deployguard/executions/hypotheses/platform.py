@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from deployguard.executions.failures import Failure
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import (
+    UNDECIDED,
+    Judged,
+    Standing,
+    Theory,
+    excluded,
+)
 
 TIMEOUT = Theory(
     "H2",
@@ -87,7 +93,7 @@ def slow_start(failure: Failure) -> Judged:
     if inits:
         seen = f"initializing took up to {max(inits):.3g} s"
         return excluded(seen, "the initialization ended well")
-    return Judged(Standing.POSSIBLE, "no report of an initialization was found", "nothing")
+    return Judged(Standing.POSSIBLE, "no report of an initialization was found", UNDECIDED)
 
 
 def out_of_memory(failure: Failure) -> Judged:

@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 from deployguard.executions import separate
 from deployguard.executions.failures import Failure, Trial
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import (
+    UNDECIDED,
+    Judged,
+    Standing,
+    Theory,
+    excluded,
+)
 from deployguard.executions.separate import Factor, Separation
 
 STATE = Theory(
@@ -51,11 +57,11 @@ def state(failure: Failure) -> Judged:
         return Judged(Standing.POSSIBLE, seen, "no log line of them was found")
     beside = separation(failure, meanwhile=True)
     if beside is not None and beside.is_perfect and beside.is_proof:
-        why = f"at the same time, on the same version: {beside}"
+        why = "younger containers of the same version succeeded at the same time"
         return Judged(Standing.PROVEN, _seen(failure, beside), why)
     ever = separation(failure, meanwhile=False)
     if ever is not None and ever.is_perfect and (failure.is_timer or ever.is_proof):
-        why = f"{ever}; but no success at the same time excludes a cause from outside"
+        why = "it succeeded before, but nothing at the same time excludes a cause from outside"
         return Judged(Standing.LIKELY, _seen(failure, ever), why)
     if failure.is_timer:
         return Judged(Standing.LIKELY, _seen(failure, ever), "a timer that ran out before the work")
@@ -103,7 +109,7 @@ def clock(failure: Failure) -> Judged:
     if pauses and min(pauses) < 1:
         seen = f"one failed {min(pauses):.3g} s after its container's invocation before"
         return excluded(seen, "no pause came before it")
-    return Judged(Standing.POSSIBLE, "nothing was logged that compares two clocks", "nothing")
+    return Judged(Standing.POSSIBLE, "no line compares two clocks", UNDECIDED)
 
 
 def _same_build(failure: Failure) -> Sequence[Trial]:
@@ -125,12 +131,14 @@ def _clock(at: float) -> str:
 
 
 def _constant(failure: Failure, young: float, old: float) -> str:
-    """Name the setting or round number that lies between; that is where a threshold mostly is."""
-    limit = failure.limit_s
-    known = {} if limit is None else {0.95 * limit: "95 % of the time limit", limit: "the limit"}
-    known |= {seconds: f"{seconds:g} s" for seconds in ROUND_S if seconds not in known}
-    within = [name for seconds, name in sorted(known.items()) if young < seconds <= old]
-    return f" ({' or '.join(within)} lies between)" if within else ""
+    """Name the setting that lies between, or a round number; a threshold mostly is one."""
+    limit = failure.limit_s or 0.0
+    settings = {0.95 * limit: "95 % of the time limit", limit: "the time limit"}
+    for known in (settings, {seconds: f"{seconds:g} s" for seconds in ROUND_S}):
+        within = [name for seconds, name in sorted(known.items()) if young < seconds <= old]
+        if within:
+            return f" ({' and '.join(within[:2])} lie in between)"
+    return ""
 
 
 def _pauses(failure: Failure) -> list[float]:
