@@ -174,7 +174,8 @@ def _attempt(failure: Failure, step: Step) -> dict[str, Any]:
 def _configuration(known: Configuration) -> dict[str, Any]:
     told = asdict(known)
     del told["environment_hash"], told["revision"]
-    return {**told, "modified": _time(known.modified)}
+    lists = {name: list(value) for name, value in told.items() if isinstance(value, tuple)}
+    return {**told, **lists, "modified": _time(known.modified)}
 
 
 def _told(minutes: tuple[Minute, ...]) -> list[Minute]:

@@ -1,0 +1,163 @@
+"""How an explanation reads, as text and as a document: bounded, and never in a stranger's words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from deployguard.executions import (
+    document_explanation,
+    explain,
+    nouns,
+    render_explanation,
+    said,
+)
+from deployguard.executions.nouns import Case, Configuration, End, Minute, State
+from deployguard.traffic import Unread
+from tests.unit.execution_cases import (
+    BEGAN,
+    CONFIGURATION,
+    EXCEEDED,
+    FUNCTION,
+    MACHINE,
+    attempt,
+    case,
+    incident_b,
+    lines,
+    raised,
+    step,
+    warm,
+)
+
+SCHEMA = json.loads((Path(nouns.__file__).parent / "explanation.json").read_text())
+HOSTILE = "\x1b[31m::error::owned\r\n##[group]\u202e" + "x" * 50_000
+
+
+def shown(known: Case) -> tuple[dict[str, Any], str]:
+    """Return the document and the text of an explanation; the document is valid."""
+    document = document_explanation.build(explain.of(known))
+    jsonschema.validate(document, SCHEMA)
+    assert json.loads(json.dumps(document)) == document
+    return document, render_explanation.text(document)
+
+
+def full() -> Case:
+    """Return incident B with all that may be known around it."""
+    known = incident_b()
+    configuration = replace(
+        CONFIGURATION, environment=("TABLE",), environment_hash="secret", vpc=("subnet-1",)
+    )
+    minutes = (Minute(BEGAN, 27, 10, 0, 5.0, 27), Minute(BEGAN + 60))
+    states = {
+        (MACHINE, "Work"): State("Task", retried=("Lambda.ServiceException",)),
+        (MACHINE, "Map"): State("Map", max_concurrency=0),
+    }
+    return replace(
+        known,
+        configurations={(FUNCTION, "1"): configuration},
+        metrics={FUNCTION: minutes},
+        states=states,
+        unread=(Unread("log lines", "denied", "allow logs:FilterLogEvents"),),
+    )
+
+
+def test_the_verdict_comes_first_and_what_is_unknown_last() -> None:
+    _, text = shown(full())
+    told = text.splitlines()
+    assert told[0] == "proven: stale state in warm containers (H1)"
+    assert told[1].startswith("  failed      10 attempts of greeter with OperationTimeout")
+    assert told[-2:] == ["- log lines: denied", "  allow logs:FilterLogEvents"]
+
+
+def test_a_map_is_said_to_be_a_race() -> None:
+    document, _ = shown(full())
+    notes = document["failures"][0]["notes"]
+    assert "timer of the application" in notes[0]
+    assert notes[1].startswith("10 failed, and 17 were aborted with them: that is how a race")
+    assert notes[2] == "Work retries Lambda.ServiceException"
+    assert notes[3] == "Map runs as many as it can at once, and the first failure ends all of it"
+
+
+def test_what_it_ran_on_is_told_without_any_value() -> None:
+    document, text = shown(full())
+    assert document["configurations"][0]["environment"] == ["TABLE"]
+    assert "secret" not in text + json.dumps(document)
+    assert "18:53  27 invocations, 10 errors, 0 throttles, longest 5 ms, 27 at once" in text
+    assert len(document["metrics"][0]["minutes"]) == 1, "a minute without a number is not told"
+
+
+def test_foreign_text_is_cut_and_forms_no_command() -> None:
+    cause = raised(HOSTILE, HOSTILE)
+    failed = step(
+        attempt(End.FAILED, error=HOSTILE[:256], cause=cause, item="Map[0]"),
+        warm("one", status="error", lines=lines(*[HOSTILE] * 100)),
+    )
+    _, text = shown(case([failed]))
+    assert len(text) < 20_000
+    assert not any(char in text for char in "\x1b\r\u202e")
+    assert all(not line.lstrip().startswith("::") for line in text.splitlines())
+
+
+def test_many_attempts_are_counted_and_some_are_shown() -> None:
+    failed = step(attempt(End.FAILED, error="E", cause=raised("E")), warm("one", status="error"))
+    document, text = shown(case([failed] * 500))
+    assert (len(document["failures"][0]["timeline"]), document["failures"][0]["attempts"]) == (
+        20,
+        500,
+    )
+    assert "  and 480 more" in text
+
+
+def test_kinds_of_failures_beyond_five_are_counted() -> None:
+    failed = [step(attempt(End.FAILED, error=f"E{n}", cause=raised(f"E{n}"))) for n in range(8)]
+    document, text = shown(case(failed))
+    assert (len(document["failures"]), document["more_failures"]) == (5, 3)
+    assert "and 3 other failures, which are not explained" in text
+
+
+def test_what_is_unknown_names_what_is_left_and_what_would_decide() -> None:
+    _, text = shown(
+        case([step(attempt(End.FAILED, error="ValueError", cause=raised("ValueError")))])
+    )
+    assert text.startswith("unknown: nothing that was seen decides; it may be stale state in warm")
+    assert "  try         H1: invoke a warm container now" in text
+    assert "  do  " not in text
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "ABORTED"])
+def test_an_execution_without_a_failed_attempt_is_shown(status: str) -> None:
+    document, text = shown(case([step(attempt(End.RUNNING))], status=status))
+    assert document["execution"]["status"] == status
+    assert "\n  attempts    1 running\n" in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "message"),
+    [
+        (EXCEEDED, "OperationTimeout", "Operation exceeded timeout limits"),
+        (EXCEEDED[:48], "E", "Operation exceeded timeout lim"),
+        ("", "E", ""),
+        ("not JSON", "E", "not JSON"),
+        ("[" * 32_768, "E", "[" * 32_768),
+        ('{"errorType": 1, "errorMessage": [], "stackTrace": [1, "x"]}', "E", ""),
+        (
+            'Because of no type. Returned payload: {"errorMessage":"Task timed out after 3.00 s"}',
+            "E",
+            "Task timed out after 3.00 s",
+        ),
+    ],
+)
+def test_a_cause_is_read_whatever_it_is(cause: str, kind: str, message: str) -> None:
+    told = said.said("E", cause)
+    assert (told.kind, told.message) == (kind, message)
+
+
+def test_every_configuration_field_is_told_or_left_out_on_purpose() -> None:
+    told = set(SCHEMA["$defs"]["configuration"]["properties"]) - {"function"}
+    kept = set(Configuration.__dataclass_fields__) - {"environment_hash", "revision"}
+    assert told == kept
