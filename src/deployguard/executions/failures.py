@@ -25,6 +25,7 @@ class Trial:
     item: str  # equal for equal inputs; nothing where that is hidden
     number: int  # of the tries of its state
     at: float
+    is_own: bool = True  # an attempt of the execution
     is_meanwhile: bool = True  # it ran while the execution did
 
 
@@ -180,6 +181,7 @@ def _of_another(failure: Failure, invocation: Invocation, *, has_failed: bool) -
         item="",
         number=1,
         at=at,
+        is_own=False,
         is_meanwhile=failure.case.execution.started <= at <= (stopped or at) + SOON_S,
     )
 

@@ -119,7 +119,7 @@ def by_memory(trials: Sequence[Trial]) -> Separation | None:
 
 def by_version(trials: Sequence[Trial]) -> Separation | None:
     """Test whether one version fails and the others do not; each was looked at."""
-    told = [trial for trial in trials if trial.version]
+    told = [trial for trial in trials if trial.version and trial.is_own]
     versions = {trial.version for trial in told}
     if len(versions) < 2:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployguard.executions.failures import Failure
 from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
-from deployguard.executions.nouns import End
+from deployguard.executions.nouns import Attempt
 
 TASK_LIMIT = Theory(
     "H3",
@@ -55,6 +55,7 @@ TRANSIENT = (
     "Lambda.ClientExecutionTimeoutException",
 )
 THROTTLES = ("TooManyRequestsException", "RequestLimitExceeded", "EC2ThrottledException")
+FULL = 0.95  # of a limit, which is reached for all that clocks can tell
 WORDS_OF_DENIAL = ("AccessDenied", "is not authorized to perform", "UnauthorizedOperation")
 
 
@@ -62,12 +63,11 @@ def task_limit(failure: Failure) -> Judged:
     """Judge whether Step Functions stopped waiting."""
     if not failure.is_cut_off and failure.error not in TIMEOUTS:
         return excluded(f"the error is {failure.error}", "a task's time limit has its own error")
+    waited = max((_waited_s(step.attempt) for step in failure.steps), default=0.0)
     attempt = failure.steps[0].attempt
-    limit = attempt.timeout_s
-    if failure.error == "States.HeartbeatTimeout":
-        limit = attempt.heartbeat_s
-    seen = f"{failure.error} after {_longest(failure)}"
-    seen += f", with a limit of {limit:g} s" if limit is not None else ""
+    limits = {"HeartbeatSeconds": attempt.heartbeat_s, "TimeoutSeconds": attempt.timeout_s}
+    met = [f"{name} of {s:g} s" for name, s in limits.items() if s and waited >= FULL * s]
+    seen = f"{failure.error} after {waited:.3g} s" + (f", a {met[0]}" if met else "")
     went_on = [each.duration_ms for each in failure.invocations if each.duration_ms is not None]
     if went_on:
         seen += f"; the function went on, for up to {max(went_on) / 1000:.3g} s"
@@ -122,10 +122,6 @@ def _by(failure: Failure) -> str:
     return "an error of the function's own: the call was taken"
 
 
-def _longest(failure: Failure) -> str:
-    ends = [
-        step.attempt.ended - (step.attempt.started or step.attempt.scheduled)
-        for step in failure.steps
-        if step.attempt.ended is not None and step.attempt.end is End.TIMED_OUT
-    ]
-    return f"{max(ends):.3g} s" if ends else "some time"
+def _waited_s(attempt: Attempt) -> float:
+    began = attempt.started or attempt.scheduled
+    return (attempt.ended or began) - began
