@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+FULL = 0.95  # of a limit, which is reached for all that clocks and counters can tell
 UNDECIDED = "nothing that was seen decides it"
 
 

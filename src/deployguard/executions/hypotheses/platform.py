@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deployguard.executions.failures import Failure
 from deployguard.executions.hypotheses.nouns import (
+    FULL,
     UNDECIDED,
     Judged,
     Standing,
@@ -50,7 +51,6 @@ LOADING = (
     "Runtime.InvalidWorkingDirectory",
     "Runtime.InvalidTaskConfig",
 )
-FULL = 0.95
 
 
 def timed_out(failure: Failure) -> Judged:

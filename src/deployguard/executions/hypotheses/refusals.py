@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployguard.executions.failures import Failure
-from deployguard.executions.hypotheses.nouns import Judged, Standing, Theory, excluded
+from deployguard.executions.hypotheses.nouns import FULL, Judged, Standing, Theory, excluded
 from deployguard.executions.nouns import Attempt
 
 TASK_LIMIT = Theory(
@@ -55,7 +55,6 @@ TRANSIENT = (
     "Lambda.ClientExecutionTimeoutException",
 )
 THROTTLES = ("TooManyRequestsException", "RequestLimitExceeded", "EC2ThrottledException")
-FULL = 0.95  # of a limit, which is reached for all that clocks can tell
 WORDS_OF_DENIAL = ("AccessDenied", "is not authorized to perform", "UnauthorizedOperation")
 
 
