@@ -8,14 +8,12 @@ last REPORT of an invocation is the true one, and where two readings remain, nei
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from deployguard.executions import marks
-from deployguard.executions.events import amount, text
 from deployguard.executions.marks import Facts, Kind, Logged, Mark
-from deployguard.executions.nouns import Invocation, Line
+from deployguard.executions.nouns import Crumb, Invocation, Line
 
 KEPT = 100  # lines of one invocation: the last ones
 NEAR = 0.95  # of the time after which it timed out, as it says
@@ -57,8 +55,8 @@ class _Run:
     init: Facts | None = None
     ordinal: int | None = None
     first: float | None = None  # line of its process
-    crumb: Mapping[str, Any] = field(default_factory=dict)  # of its own
-    birth: Mapping[str, Any] = field(default_factory=dict)  # of its process
+    crumb: Crumb | None = None  # of its own
+    birth: Crumb | None = None  # of its process
     is_doubted: bool = False
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -86,7 +84,7 @@ class _Stream:
         self.is_doubted = False
         self.count = 0  # of the process's invocations
         self.first = of_stream[0].at
-        self.birth: Mapping[str, Any] = {}
+        self.birth: Crumb | None = None
         self.waiting: list[Line] = []  # said before the next START
         self.init: Facts | None = None
 
@@ -112,7 +110,7 @@ class _Stream:
             self._say(mark)
             return
         if running and self._has_ended_process(running):
-            self.count, self.first, self.birth = 0, mark.at, {}
+            self.count, self.first, self.birth = 0, mark.at, None
         self.count += 1
         self.open = _Run(mark.id, mark.version or version_of(self.name), mark.at)
         self.open.ordinal, self.open.first = self.count, self.first
@@ -167,17 +165,15 @@ class _Stream:
             self._say(mark)
 
     def _crumb(self, mark: Mark) -> None:
-        """Take a breadcrumb line that names this very stream, which no stranger's text can."""
-        crumb = mark.crumb
-        run = self.open if self.open and not self.open.is_over else None
-        if text(crumb, "log_stream") != self.name:
+        """Take a breadcrumb line of the invocation that runs."""
+        run = self.open
+        if run is None or run.is_over or mark.id != run.id:
             self._say(mark)
-        elif crumb.get("event") == "birth":
-            self.birth = crumb
-            if run is not None:
-                run.birth = crumb
-        elif run is not None and text(crumb, "request_id") == run.id:
-            run.crumb = crumb
+            return
+        told = mark.crumb
+        if run.crumb is not None and run.crumb != told:
+            told = None  # two that differ: one of them is not the helper's
+        run.crumb = run.birth = self.birth = told
 
     def _say(self, mark: Mark) -> None:
         if not self.has_starts and mark.id:
@@ -205,9 +201,8 @@ class _Stream:
         report = Facts() if run.is_doubted or run.report is None else run.report
         told = Facts() if run.is_doubted else self._told(run)
         init = run.init or Facts()
-        crumb = run.crumb or run.birth
-        born = amount(crumb.get("born"))
-        since = born if born is not None else run.first
+        birth = run.birth
+        since = birth.born if birth else run.first
         age = None if run.started is None or since is None else max(0.0, run.started - since)
         return Invocation(
             request_id=run.id,
@@ -227,12 +222,11 @@ class _Stream:
             init_error=init.error_type,
             ordinal=self._ordinal(run),
             container_age_s=age,
-            born=born,
-            build_id=text(crumb, "build_id") or None,
+            born=birth.born if birth else None,
+            build_id=birth.build_id if birth else None,
         )
 
     def _ordinal(self, run: _Run) -> int | None:
-        said = run.crumb.get("invocation")
-        if isinstance(said, int) and not isinstance(said, bool) and said > 0:
-            return said
+        if run.crumb is not None:
+            return run.crumb.invocation
         return run.ordinal if self.is_whole and not self.is_doubted else None

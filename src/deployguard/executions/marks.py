@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from deployguard.executions import crumbs
 from deployguard.executions.events import ID, amount, members, number, parsed, text
+from deployguard.executions.nouns import Crumb
 
 NUMBER = r"\d+(?:\.\d+)?"
 START = re.compile(
@@ -79,7 +80,7 @@ class Mark(NamedTuple):
     id: str = ""  # of the request
     version: str = ""
     facts: Facts = Facts()
-    crumb: Mapping[str, Any] = MappingProxyType({})
+    crumb: Crumb | None = None
 
 
 def of(event: Logged) -> Mark:
@@ -96,9 +97,9 @@ def of(event: Logged) -> Mark:
 
 
 def _json(event: Logged, told: Mapping[str, Any]) -> Mark:
-    crumb = _crumb(told) or _crumb(members(parsed(told.get("message"))))
-    if crumb:
-        return Mark(Kind.BREADCRUMB, event.at, event.text[:LONGEST], crumb=crumb)
+    crumb = crumbs.parse(event.text, stream=event.stream)
+    if crumb is not None:
+        return Mark(Kind.BREADCRUMB, event.at, event.text[:LONGEST], crumb.request_id, crumb=crumb)
     kind = text(told, "type")
     if set(told) == {"time", "type", "record"} and kind.startswith("platform."):
         record = members(told["record"])
@@ -122,11 +123,6 @@ def _said(told: Mapping[str, Any]) -> str:
     error = ": ".join(filter(None, (text(told, "errorType"), text(told, "errorMessage"))))
     message = told.get("message")
     return message if isinstance(message, str) else error
-
-
-def _crumb(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    crumb = members(told.get("deployguard")) if len(told) == 1 else {}
-    return crumb if crumb.get("line") == 1 else {}
 
 
 def _reported(named: Mapping[str, str]) -> Facts:

@@ -61,6 +61,8 @@ class Execution:
     cause: str
     redrives: int
     attempts: tuple[Attempt, ...]  # in the order in which they were scheduled
+    input_size: int | None = None  # characters; None where it is hidden
+    input_hash: str = ""
     children_read: int = 0  # of the children of Maps
     children: int = 0
     unread: tuple[Unread, ...] = ()
@@ -167,6 +169,7 @@ class Step:
     attempt: Attempt
     build: Build
     invocation: Invocation | None  # None where no line of it was found, which proves nothing
+    is_by_time: bool = False  # found by when it ran, for want of a request id
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class Configuration:
     memory_mb: int
     architecture: str
     environment: tuple[str, ...] = ()  # keys
-    environment_hash: str = ""  # equal for equal values, which leave the edge to AWS as this only
+    environment_hash: str = ""  # equal for equal values; empty where they cannot be read
     layers: tuple[str, ...] = ()
     role: str = ""
     vpc: tuple[str, ...] = ()  # subnets and security groups
