@@ -114,7 +114,7 @@ def test_incident_b_is_proven_though_the_image_is_the_same(made: Case) -> None:
     eventually(lambda: time.time() > aged)
     second = made.stage.start(machine, [{"hold": 0.5}] * 27)
     assert made.stage.ended(second)["status"] == "FAILED"
-    made.reports(30)
+    made.reports(10 + 27)
 
     explained = made.explain(second)
     assert explained.told == ("H1", "proven", 0), explained.finished.out
