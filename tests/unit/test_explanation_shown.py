@@ -79,8 +79,8 @@ def test_a_map_is_said_to_be_a_race() -> None:
     notes = document["failures"][0]["notes"]
     assert "timer of the application" in notes[0]
     assert notes[1].startswith("10 failed, and 17 were aborted with them: that is how a race")
-    assert notes[2] == "Work retries Lambda.ServiceException"
-    assert notes[3] == "Map runs as many as it can at once, and the first failure ends all of it"
+    assert notes[2] == "Work tries once where it fails with OperationTimeout"
+    assert notes[3] == "Map runs all at once and tolerates no failure, so the first ended it"
 
 
 def test_what_it_ran_on_is_told_without_any_value() -> None:

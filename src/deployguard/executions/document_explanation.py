@@ -23,6 +23,7 @@ def build(explanation: Explanation) -> dict[str, Any]:
     """Return the document of an explanation."""
     case = explanation.case
     functions = {conclusion.failure.function for conclusion in explanation.conclusions}
+    ran = {(step.attempt.function, step.build.version) for step in case.steps}
     return {
         "schema": SCHEMA,
         "execution": _execution(case),
@@ -34,8 +35,8 @@ def build(explanation: Explanation) -> dict[str, Any]:
         "more_failures": explanation.more,
         "configurations": [
             {"function": function, **_configuration(known)}
-            for (function, _), known in sorted(case.configurations.items())
-            if function in functions
+            for (function, version), known in sorted(case.configurations.items())
+            if function in functions and (function, version) in ran
         ],
         "metrics": [
             {"function": function, "minutes": [_minute(each) for each in _told(minutes)]}
@@ -126,12 +127,19 @@ def _notes(failure: Failure) -> Iterator[str]:
             "race ended, and no limit lies between the two numbers"
         )
     for name, state in _states(failure):
-        if state.kind == "Map" and not state.tolerated and not state.tolerated_percentage:
-            at_once = state.max_concurrency or "as many as it can"
-            yield f"{short(name)} runs {at_once} at once, and the first failure ends all of it"
-        elif state.kind == "Task":
-            retried = ", ".join(map(short, state.retried)) or "nothing"
-            yield f"{short(name)} retries {retried}"
+        if state.kind == "Task":
+            tries = f"up to {state.most_tries} times" if _retries(state, failure.error) else "once"
+            yield f"{short(name)} tries {tries} where it fails with {short(failure.error)}"
+        elif (
+            aborted and state.kind == "Map" and not (state.tolerated or state.tolerated_percentage)
+        ):
+            at_once = f"{state.max_concurrency} at once" if state.max_concurrency else "all at once"
+            yield f"{short(name)} runs {at_once} and tolerates no failure, so the first ended it"
+
+
+def _retries(state: State, error: str) -> bool:
+    of_all = {"States.ALL"} if error.startswith("States.") else {"States.ALL", "States.TaskFailed"}
+    return bool({error, *of_all} & set(state.retried))
 
 
 def _states(failure: Failure) -> Iterator[tuple[str, State]]:

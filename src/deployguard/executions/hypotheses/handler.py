@@ -47,7 +47,7 @@ def poisoned(failure: Failure) -> Judged:
     if found.is_perfect and shared:
         seen = f"{found}; {shared} of the containers served other inputs well"
         standing = Standing.PROVEN if found.is_proof else Standing.LIKELY
-        return Judged(standing, seen, "failures follow the input, from container to container")
+        return Judged(standing, seen, "failures follow the input, and not the container")
     if found.is_perfect:
         return Judged(Standing.LIKELY, str(found), "the same input fails again, and others do not")
     return Judged(Standing.POSSIBLE, str(found), UNDECIDED)
@@ -66,7 +66,7 @@ def mistake(failure: Failure) -> Judged:
     cold = sum(bool(each.is_cold) for each in failure.invocations)
     warm = sum(each.is_cold is False for each in failure.invocations)
     inputs = {trial.item for trial in failure.trials if trial.has_failed and trial.item}
-    seen = f"all {bad} failed, {cold} of them cold and {warm} warm, with {len(inputs)} inputs"
+    seen = f"all {bad} failed, {cold} of them cold and {warm} warm; inputs: {len(inputs)}"
     if cold and (warm or bad > 1):
         return Judged(Standing.LIKELY, seen, "no invocation of this version is known to succeed")
     return Judged(Standing.POSSIBLE, seen, "too few to tell")

@@ -10,7 +10,7 @@ TASK_LIMIT = Theory(
     "H3",
     "a time limit of the task in Step Functions",
     "States.Timeout or States.HeartbeatTimeout in the history, while the function goes on",
-    "give the task a TimeoutSeconds above the function's own, or make the function faster",
+    "raise that limit above what the function takes, make it faster, or send heartbeats sooner",
     "read TimeoutSeconds and HeartbeatSeconds of the state, and the function's longest duration",
     is_of_calls=True,
 )
@@ -76,7 +76,7 @@ def task_limit(failure: Failure) -> Judged:
 def throttled(failure: Failure) -> Judged:
     """Judge whether there was no concurrency."""
     counted = [minute.throttles or 0 for minute in failure.case.metrics.get(failure.function, ())]
-    seen = f"the error is {failure.error}; CloudWatch counts {sum(counted):g} throttles"
+    seen = f"the error is {failure.error}; throttles that CloudWatch counts: {sum(counted):g}"
     if failure.is_refused and failure.error.endswith(THROTTLES):
         return Judged(Standing.PROVEN, seen, "Lambda refused the call, in these words")
     return excluded(seen, _by(failure))
