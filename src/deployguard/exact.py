@@ -80,29 +80,27 @@ def _groups(marked: Sequence[float], others: Sequence[float]) -> list[tuple[floa
 def _chance_of_lead(lead: int, sizes: Sequence[int], *, of_marked: int, of_others: int) -> float:
     """Return how often a random order leads so far, or further, where one value ends.
 
-    It walks down the values, and keeps how likely each number of marked ones is so far.
+    It walks down the values, and keeps how likely each number of the rarer ones is so far.
     """
-    total, walked, reached = of_marked + of_others, 0, 0.0
+    rare, total, walked, reached = min(of_marked, of_others), of_marked + of_others, 0, 0.0
     likely = {0: 1.0}
     for size in sizes:
         for _ in range(size):
-            likely = _one_more(likely, left=total - walked, of_marked=of_marked)
+            likely = _one_more(likely, left=total - walked, of_rare=rare)
             walked += 1
-        for here in [here for here in likely if _lead(here, walked, of_marked, of_others) >= lead]:
-            reached += likely.pop(here)
+        for few in list(likely):
+            here = few if rare == of_marked else walked - few
+            if here * of_others - (walked - here) * of_marked >= lead:
+                reached += likely.pop(few)
     return min(1.0, reached)
 
 
-def _one_more(likely: dict[int, float], *, left: int, of_marked: int) -> dict[int, float]:
+def _one_more(likely: dict[int, float], *, left: int, of_rare: int) -> dict[int, float]:
     after: dict[int, float] = {}
-    for here, part in likely.items():
-        chance = (of_marked - here) / left
+    for few, part in likely.items():
+        chance = (of_rare - few) / left
         if chance > 0:
-            after[here + 1] = after.get(here + 1, 0.0) + part * chance
+            after[few + 1] = after.get(few + 1, 0.0) + part * chance
         if chance < 1:
-            after[here] = after.get(here, 0.0) + part * (1 - chance)
+            after[few] = after.get(few, 0.0) + part * (1 - chance)
     return after
-
-
-def _lead(here: int, walked: int, of_marked: int, of_others: int) -> int:
-    return here * of_others - (walked - here) * of_marked
