@@ -252,6 +252,29 @@ def _routes(parsed: argparse.Namespace) -> int:
     return found.exit_code
 
 
+def _investigate(parsed: argparse.Namespace) -> int:
+    """Find out what happened in executions, and print it."""
+    from deployguard import pins
+    from deployguard.aws.session import Session
+    from deployguard.executions import stories
+    from deployguard.report import files
+    from deployguard.run import Record, Run
+
+    settings = _load(parsed)
+    target = stories.target(settings, parsed.command)
+    session = Session(region=target.region)
+    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals(run):
+            pins.refuse_elsewhere(session, settings, target)
+            told = stories.STORIES[parsed.command](run, settings)
+    except Interrupted as end:
+        _talk(f"error: {end.happened}")
+        return end.exit_code
+    _print(files.dump(told.document) if settings.format == "json" else told.text)
+    return told.exit_code
+
+
 def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
     from deployguard.report import files
     from deployguard.routes import render
@@ -337,6 +360,7 @@ COMMANDS = {
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
+    "compare": Command("Say whether two executions ran the same images", _investigate),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

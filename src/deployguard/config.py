@@ -27,6 +27,7 @@ JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
 ASKING = (*RUNNING, "doctor", "routes")  # the commands that speak to AWS about a function
+INVESTIGATING = ("compare",)  # those that speak to it about executions
 
 
 def option(
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
         300.0,
         "seconds for the whole run",
         *ASKING,
+        *INVESTIGATING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -199,22 +201,26 @@ class Settings(BaseSettings):
         metavar="DIR",
     )
     format: Literal["text", "json"] = option(
-        "text", "what to print on stdout", *RUNNING, "doctor", "report"
+        "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
     )
     canary: bool = option(True, "send one canary to the alias", "doctor")
     expect_account: str | None = option(
         None,
         "refuse a function of any other account",
         *ASKING,
+        *INVESTIGATING,
         metavar="ACCOUNT",
         pattern=r"^[0-9]{12}$",
     )
-    expect_region: str | None = option(None, "refuse any other region", *ASKING, metavar="REGION")
+    expect_region: str | None = option(
+        None, "refuse any other region", *ASKING, *INVESTIGATING, metavar="REGION"
+    )
     expect_endpoint: str | None = option(
         None,
         "the one address besides AWS's own that calls may go to; where an account or a region is "
         "expected, no other is taken",
         *ASKING,
+        *INVESTIGATING,
         metavar="URL",
     )
 
@@ -228,6 +234,27 @@ class Settings(BaseSettings):
     )
     routes_format: Literal["text", "json", "mermaid"] = option(
         "text", "what to print on stdout", "routes", flag="--format"
+    )
+
+    executions: Annotated[tuple[str, ...], NoDecode] = option(
+        (), "ARNs of the executions", *INVESTIGATING, metavar="EXECUTION"
+    )
+    last_success: str | None = option(
+        None,
+        "the last execution of a state machine, or of its version or alias, that succeeded",
+        *INVESTIGATING,
+        metavar="STATE_MACHINE",
+    )
+    last_failure: str | None = option(
+        None, "the last one that failed or timed out", *INVESTIGATING, metavar="STATE_MACHINE"
+    )
+    children: int = option(
+        100,
+        "how many executions of each distributed Map to read, and of nested workflows",
+        *INVESTIGATING,
+        ge=1,
+        le=10_000,
+        metavar="N",
     )
 
     build_id: str | None = option(
@@ -247,7 +274,7 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", "ignore", "sources", mode="before")
+    @field_validator("also", "ignore", "sources", "executions", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         """Accept a comma- or space-separated list, from the environment or as one option."""

@@ -46,7 +46,7 @@ class Facts:
         }
 
     def learn(self, asking: Asking, attempts: Sequence[Attempt]) -> None:
-        """Read what the aliases that were called serve now, and each version that is known so far."""
+        """Read what the called aliases serve now, and each version that is known so far."""
         called = {(each.function, each.qualifier or LATEST) for each in attempts if each.function}
         aliases = sorted(pair for pair in called if pair[1] != LATEST and not pair[1].isdigit())
 
@@ -81,7 +81,7 @@ class Facts:
     def images(
         self, asking: Asking, attempts: Sequence[Attempt], ran: Sequence[Build]
     ) -> Mapping[str, Image]:
-        """Read the tags, the push and the build id of each image that ran, or may be one that did."""
+        """Read the tags, the push and the build id of each image that ran, or may have."""
         uris = {told.digest: told.image for told in self.versions.values() if told.digest}
         digests = {build.digest for build in ran if build.digest}
         if any(build.build_id for build in ran):
