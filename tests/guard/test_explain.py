@@ -147,6 +147,90 @@ def test_a_real_time_out_is_told_in_both_styles_of_reports(made: Case, style: st
     assert made.explain(made.run()).told == ("H2", "proven", 0)
 
 
+def test_a_real_time_out_is_told_by_json_lines_too(made: Case) -> None:
+    made.publish(body("time.sleep(3)"), Timeout=1, LoggingConfig={"LogFormat": "JSON"})
+    explained = made.explain(made.run())
+    assert explained.told == ("H2", "proven", 0), explained.finished.out
+    assert explained.first["timeline"][0]["is_cold"] is True
+
+
+@pytest.mark.parametrize("shape", [f"{ARN}:1", "arn:aws:states:::aws-sdk:lambda:invoke"])
+def test_the_other_shapes_of_tasks_are_told_as_well(made: Case, shape: str) -> None:
+    """A task of the plain SDK succeeds although its function fails."""
+    made.publish(body("time.sleep(3)"), Timeout=1)
+    work: dict[str, Any] = {"Type": "Task", "Resource": shape, "End": True}
+    if "aws-sdk" in shape:
+        work["Parameters"] = {"FunctionName": f"{ARN}:1", "Payload": {}}
+    explained = made.explain(made.stage.run({"Work": work}))
+    assert explained.told == ("H2", "proven", 0), explained.finished.out
+
+
+def test_the_executions_of_a_distributed_map_are_read_as_well(made: Case) -> None:
+    made.publish(body("time.sleep(3)"), Timeout=1)
+    inner = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Work",
+        "States": {"Work": task()},
+    }
+    spread = {"Each": {"Type": "Map", "ItemsPath": "$", "ItemProcessor": inner, "End": True}}
+    explained = made.explain(made.stage.run(spread, [{"n": 1}, {"n": 2}]))
+    assert explained.told == ("H2", "proven", 0), explained.finished.out
+    assert explained.document["execution"]["children_read"] == 2
+    assert explained.first["error"] == "Sandbox.Timedout"
+
+
+def test_an_express_workflow_is_explained_by_its_log(made: Case) -> None:
+    made.publish(body("time.sleep(3)"), Timeout=1)
+    group = "arn:aws:logs:eu-west-1:123456789012:log-group:/states/m:*"
+    logging = {
+        "level": "ALL",
+        "includeExecutionData": True,
+        "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}],
+    }
+    states = {"Work": task()}
+    machine = made.stage.machine(states, type="EXPRESS", loggingConfiguration=logging)
+    execution = made.stage.start(machine)
+    eventually(lambda: any("ExecutionFailed" in line for line in made.stage.lines("/states/m")))
+    assert made.explain(execution).told == ("H2", "proven", 0)
+
+
+def test_where_log_lines_may_not_be_read_nothing_is_concluded_from_silence(made: Case) -> None:
+    made.publish(body("raise ValueError('no')"))
+    execution = made.run()
+    denied = {"Effect": "Deny", "Action": "logs:*", "Resource": "*"}
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    made.stage.lab.set(policy={"Version": "2012-10-17", "Statement": [allowed, denied]})
+    explained = made.explain(execution)
+    assert explained.document["verdict"] == "unknown"
+    assert explained.finished.exit_code == 11
+    assert any("log lines" in each["what"] for each in explained.document["unread"])
+    assert explained.first["timeline"][0]["is_cold"] is None
+
+
+def test_lines_that_have_not_arrived_yet_are_no_evidence(made: Case) -> None:
+    made.stage.lab.set(log_delay_s=600)
+    made.publish(body("raise ValueError('no')"))
+    explained = made.explain(made.run())
+    assert explained.document["verdict"] == "unknown"
+    assert explained.standing("H1") == "possible"
+
+
+def test_an_execution_that_runs_still_is_explained_so_far(made: Case) -> None:
+    made.publish(body("return 1"))
+    waiting = {"Work": task(Next="Wait", End=False), "Wait": {"Type": "Wait", "Seconds": 9000}}
+    del waiting["Work"]["End"]
+    waiting["Wait"]["End"] = True
+    execution = made.stage.start(made.stage.machine(waiting))
+    eventually(lambda: "TaskSucceeded" in made.stage.types(execution))
+    explained = made.explain(execution)
+    assert (explained.document["verdict"], explained.finished.exit_code) == ("unknown", 11)
+    made.stage.states.stop_execution(executionArn=execution, error="Enough", cause="by hand")
+    made.stage.ended(execution)
+    stopped = made.explain(execution)
+    assert stopped.told == ("H18", "proven", 0)
+    assert "somebody stopped it" in stopped.first["seen"]
+
+
 def test_throttling_is_told_by_lambdas_refusal(made: Case) -> None:
     made.publish(body("return 1"))
     made.stage.functions.put_function_concurrency(FunctionName="fn", ReservedConcurrentExecutions=0)

@@ -32,6 +32,7 @@ from tests.unit.execution_cases import (
     raised,
     step,
     warm,
+    without_logs,
 )
 
 SCHEMA = json.loads((Path(nouns.__file__).parent / "explanation.json").read_text())
@@ -81,6 +82,13 @@ def test_a_map_is_said_to_be_a_race() -> None:
     assert notes[1].startswith("10 failed, and 17 were aborted with them: that is how a race")
     assert notes[2] == "Work tries once where it fails with OperationTimeout"
     assert notes[3] == "Map runs all at once and tolerates no failure, so the first ended it"
+
+
+def test_attempts_without_log_lines_are_counted() -> None:
+    document, _ = shown(without_logs(full()))
+    assert "of 10 of the 10 no log line was found, which proves nothing" in (
+        document["failures"][0]["notes"]
+    )
 
 
 def test_what_it_ran_on_is_told_without_any_value() -> None:

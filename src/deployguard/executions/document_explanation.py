@@ -126,6 +126,9 @@ def _notes(failure: Failure) -> Iterator[str]:
             f"{len(failure.steps)} failed, and {aborted} were aborted with them: that is how a "
             "race ended, and no limit lies between the two numbers"
         )
+    silent = sum(step.invocation is None for step in failure.steps)
+    if silent and not failure.is_refused:
+        yield f"of {silent} of the {len(failure.steps)} no log line was found, which proves nothing"
     for name, state in _states(failure):
         if state.kind == "Task":
             tries = f"up to {state.most_tries} times" if _retries(state, failure.error) else "once"
