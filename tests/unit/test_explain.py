@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import comb
 
 import pytest
 
@@ -385,3 +386,86 @@ def test_latest_that_was_changed_before_the_first_failure_is_likely() -> None:
     assert hypothesis(known, "H6").standing is Standing.LIKELY
     unchanged = replace(known, configurations={(FUNCTION, "$LATEST"): CONFIGURATION})
     assert hypothesis(unchanged, "H6").standing is Standing.EXCLUDED
+
+
+def test_three_of_each_are_too_few_for_six_factors() -> None:
+    known = incident_b()
+    few = replace(known, steps=(*known.steps[:3], *known.steps[-3:]))
+    assert first(few) == ("H1", "likely")
+    assert "too few succeeded to tell that from chance" in hypothesis(few, "H1").decided_by
+    warmth = separate.by_warmth(explain.of(few).conclusions[0].failure.trials)
+    assert warmth is not None
+    assert (warmth.chance, warmth.is_perfect, warmth.is_proof) == (
+        pytest.approx(1 / 20),
+        True,
+        False,
+    )
+
+
+def test_each_version_that_was_looked_at_counts() -> None:
+    trials = explain.of(changed_between(mixed=True)).conclusions[0].failure.trials
+    found = separate.by_version(trials)
+    assert found is not None
+    assert found.chance == pytest.approx(2 / comb(12, 6))
+
+
+def test_versions_of_other_executions_tell_nothing_of_this_one() -> None:
+    known = incident_b()
+    other = tuple(cold(f"x{n}", version="2") for n in range(5))
+    assert "only version 1 ran" in hypothesis(replace(known, others={FUNCTION: other}), "H15").seen
+
+
+def test_an_input_that_fails_in_containers_of_its_own_is_likely_only() -> None:
+    tries = [
+        step(
+            attempt(
+                End.FAILED, error="KeyError", cause=raised("KeyError"), number=n, input_hash="x"
+            ),
+            cold(f"bad{n}", status="error", error_type="KeyError"),
+        )
+        for n in range(1, 6)
+    ]
+    fine = [step(attempt(input_hash=f"{n}"), cold(f"good{n}")) for n in range(12)]
+    assert first(case([*tries, *fine])) == ("H8", "likely")
+
+
+def test_a_connection_that_only_old_containers_have_lost_is_stale_state() -> None:
+    lost = raised("ConnectionResetError", "Connection reset by peer")
+    bad = [
+        step(
+            attempt(End.FAILED, error="ConnectionResetError", cause=lost),
+            warm(f"old{n}", status="error", error_type="ConnectionResetError"),
+        )
+        for n in range(6)
+    ]
+    known = case([*bad, *(step(attempt(), cold(f"new{n}")) for n in range(6))])
+    assert first(known) == ("H1", "proven")
+    assert hypothesis(known, "H7").standing is Standing.EXCLUDED
+
+
+def test_a_failure_right_after_another_invocation_is_no_clock_that_stood_still() -> None:
+    failed = failing("ValueError", raised("ValueError"), started=BEGAN + 1)
+    before = step(attempt(), cold("one"))
+    assert hypothesis(case([before, failed]), "H10").standing is Standing.EXCLUDED
+    assert hypothesis(case([failed]), "H10").standing is Standing.POSSIBLE
+
+
+def test_what_a_client_refuses_itself_is_no_outage() -> None:
+    trace = ['  File "/var/task/botocore/validate.py", line 1, in check\n']
+    wrong = failing("ParamValidationError", raised("ParamValidationError", "x", trace=trace))
+    assert hypothesis(case([wrong]), "H7").standing is Standing.POSSIBLE
+
+
+def test_only_a_function_in_a_vpc_can_have_a_network_of_its_own() -> None:
+    late = raised("ConnectTimeoutError", "timed out")
+    failed = step(
+        attempt(End.FAILED, error="ConnectTimeoutError", cause=late),
+        cold("one", status="error", error_type="ConnectTimeoutError"),
+    )
+    outside = case([failed])
+    assert hypothesis(outside, "H9").standing is Standing.EXCLUDED
+    inside = replace(CONFIGURATION, vpc=("subnet-1",))
+    known = replace(outside, configurations={(FUNCTION, "1"): inside})
+    assert hypothesis(known, "H9").standing is Standing.LIKELY
+    unknown = replace(outside, configurations={})
+    assert hypothesis(unknown, "H9").standing is Standing.POSSIBLE

@@ -60,7 +60,7 @@ def full() -> Case:
     }
     return replace(
         known,
-        configurations={(FUNCTION, "1"): configuration},
+        configurations={(FUNCTION, "1"): configuration, (FUNCTION, "2"): CONFIGURATION},
         metrics={FUNCTION: minutes},
         states=states,
         unread=(Unread("log lines", "denied", "allow logs:FilterLogEvents"),),
@@ -86,14 +86,16 @@ def test_a_map_is_said_to_be_a_race() -> None:
 
 def test_attempts_without_log_lines_are_counted() -> None:
     document, _ = shown(without_logs(full()))
-    assert "of 10 of the 10 no log line was found, which proves nothing" in (
-        document["failures"][0]["notes"]
+    assert (
+        "of 10 of the 10 no log line was found, which proves nothing"
+        in (document["failures"][0]["notes"])
     )
 
 
 def test_what_it_ran_on_is_told_without_any_value() -> None:
     document, text = shown(full())
-    assert document["configurations"][0]["environment"] == ["TABLE"]
+    (ran,) = document["configurations"]
+    assert (ran["version"], ran["environment"]) == ("1", ["TABLE"])
     assert "secret" not in text + json.dumps(document)
     assert "18:53  27 invocations, 10 errors, 0 throttles, longest 5 ms, 27 at once" in text
     assert len(document["metrics"][0]["minutes"]) == 1, "a minute without a number is not told"

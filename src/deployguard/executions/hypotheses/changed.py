@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deployguard.executions import separate
-from deployguard.executions.failures import Failure
+from deployguard.executions.failures import Failure, Trial
 from deployguard.executions.hypotheses.nouns import (
     UNDECIDED,
     Judged,
@@ -33,8 +35,9 @@ COMPARED = ("timeout_s", "memory_mb", "architecture", "environment", "layers", "
 
 def configuration(failure: Failure) -> Judged:
     """Judge whether another configuration made it fail."""
-    bad = {trial.version for trial in failure.trials if trial.has_failed}
-    good = {trial.version for trial in failure.trials if not trial.has_failed}
+    own = [trial for trial in failure.trials if trial.is_own]
+    bad = {trial.version for trial in own if trial.has_failed}
+    good = {trial.version for trial in own if not trial.has_failed}
     if LATEST in bad:
         return _of_latest(failure)
     if not all(bad):
@@ -54,14 +57,15 @@ def configuration(failure: Failure) -> Judged:
 
 def image(failure: Failure) -> Judged:
     """Judge whether it is the build: both must have run at the same time for a proof."""
-    versions = {trial.version for trial in failure.trials if trial.version}
-    found = separate.by_version(failure.trials)
+    own = [trial for trial in failure.trials if trial.is_own]
+    versions = {trial.version for trial in own if trial.version}
+    found = separate.by_version(own)
     if found is None:
         if not versions:
             return Judged(Standing.POSSIBLE, "it is not known which version ran", UNDECIDED)
         return excluded(f"only version {versions.pop()} ran", "all attempts ran the same image")
-    bad = {trial.digest for trial in failure.trials if trial.has_failed}
-    good = {trial.digest for trial in failure.trials if not trial.has_failed}
+    bad = {trial.digest for trial in own if trial.has_failed}
+    good = {trial.digest for trial in own if not trial.has_failed}
     if all(bad) and not good - bad:
         return excluded(str(found), "the same image fails and succeeds")
     if not all(bad | good):
@@ -69,7 +73,7 @@ def image(failure: Failure) -> Judged:
     standing, why = Standing.LIKELY, "the outcome changed with the image; so may have more"
     if not found.is_perfect:
         standing, why = Standing.POSSIBLE, "versions do not separate what fails"
-    elif found.is_proof and _is_beside(failure):
+    elif found.is_proof and _is_beside(own):
         standing, why = Standing.PROVEN, "both images ran at the same time"
     return Judged(standing, str(found), why)
 
@@ -121,10 +125,10 @@ def _named(name: str) -> str:
     return name.removesuffix("_s").removesuffix("_mb")
 
 
-def _is_beside(failure: Failure) -> bool:
+def _is_beside(trials: Sequence[Trial]) -> bool:
     """Say whether successes came between the failures, so that time does not tell them apart."""
-    bad = [trial.at for trial in failure.trials if trial.has_failed]
-    good = [trial.at for trial in failure.trials if not trial.has_failed]
+    bad = [trial.at for trial in trials if trial.has_failed]
+    good = [trial.at for trial in trials if not trial.has_failed]
     return any(min(bad) < at < max(bad) for at in good) or any(
         min(good) < at < max(good) for at in bad
     )

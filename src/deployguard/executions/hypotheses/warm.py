@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from deployguard.exact import ALPHA
 from deployguard.executions import separate
 from deployguard.executions.failures import Failure, Trial
 from deployguard.executions.hypotheses.nouns import (
@@ -60,12 +61,12 @@ def state(failure: Failure) -> Judged:
         why = "younger containers of the same version succeeded at the same time"
         return Judged(Standing.PROVEN, _seen(failure, beside), why)
     ever = separation(failure, meanwhile=False)
-    if ever is not None and ever.is_perfect and (failure.is_timer or ever.is_proof):
+    is_told = ever is not None and ever.is_perfect and ever.chance <= ALPHA
+    standing = Standing.LIKELY if is_told or failure.is_timer else Standing.POSSIBLE
+    why = "all that failed were warm, and too few succeeded to tell that from chance"
+    if is_told and (beside is None or not beside.is_perfect):
         why = "it succeeded before, but nothing at the same time excludes a cause from outside"
-        return Judged(Standing.LIKELY, _seen(failure, ever), why)
-    if failure.is_timer:
-        return Judged(Standing.LIKELY, _seen(failure, ever), "a timer that ran out before the work")
-    return Judged(Standing.POSSIBLE, _seen(failure, ever), "all that failed were warm")
+    return Judged(standing, _seen(failure, ever), why)
 
 
 def separation(failure: Failure, *, meanwhile: bool) -> Separation | None:
@@ -152,7 +153,8 @@ def _pauses(failure: Failure) -> list[float]:
             gaps := [
                 each.started - other.ended
                 for other in known
-                if other.stream == each.stream
+                if other is not each
+                and other.stream == each.stream
                 and other.ended is not None
                 and each.started >= other.ended
             ]
