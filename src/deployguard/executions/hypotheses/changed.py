@@ -59,7 +59,7 @@ def image(failure: Failure) -> Judged:
     """Judge whether it is the build: both must have run at the same time for a proof."""
     own = [trial for trial in failure.trials if trial.is_own]
     versions = {trial.version for trial in own if trial.version}
-    found = separate.by_version(own)
+    found = separate.by_version(failure.trials)
     if found is None:
         if not versions:
             return Judged(Standing.POSSIBLE, "it is not known which version ran", UNDECIDED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from deployguard.exact import ALPHA
 from deployguard.executions import separate
@@ -144,19 +145,14 @@ def _constant(failure: Failure, young: float, old: float) -> str:
 
 def _pauses(failure: Failure) -> list[float]:
     """Return how long the containers of those that failed had been idle."""
-    known = [trial.invocation for trial in failure.trials if trial.invocation is not None]
+    own = {id(each) for each in failure.invocations}
+    known = [(trial.at, trial.invocation) for trial in failure.trials if trial.invocation]
+    in_order = sorted(known, key=lambda each: (each[1].stream, each[0]))
     return [
-        min(gaps)
-        for each in failure.invocations
-        if each.started is not None
-        and (
-            gaps := [
-                each.started - other.ended
-                for other in known
-                if other is not each
-                and other.stream == each.stream
-                and other.ended is not None
-                and each.started >= other.ended
-            ]
-        )
+        each.started - before.ended
+        for (_, before), (_, each) in pairwise(in_order)
+        if id(each) in own
+        and before.stream == each.stream
+        and before.ended is not None
+        and each.started is not None
     ]
