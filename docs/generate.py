@@ -48,6 +48,7 @@ COMMANDS = (
     "prune",
     "doctor",
     "routes",
+    "compare",
     "explain",
     "stamp",
     "report",

@@ -77,7 +77,10 @@ class Scope:
 CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES = "doctor", "routes"
-COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)
+COMPARE, EXPLAIN = "compare", "explain"
+ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)  # about a function
+INVESTIGATING = (COMPARE, EXPLAIN)  # executions
+COMMANDS = (*ASKING, *INVESTIGATING)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
 DISCOVERING = (CHECK, VERIFY, ROUTES)
@@ -92,7 +95,7 @@ def _rows(
 
 
 NEEDS = (
-    *_rows(Role.OBSERVER, On.FUNCTION, COMMANDS, "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.FUNCTION, ASKING, "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
     *_rows(
@@ -281,6 +284,79 @@ NEEDS = (
         "states:ListStateMachineVersions",
         "states:ListStateMachines",
         without=UNSHOWN,
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeExecution",
+        "states:GetExecutionHistory",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeMapRun",
+        "states:ListExecutions",
+        without="what the children of distributed Maps did is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeStateMachine",
+        without="what express workflows did is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeStateMachineForExecution",
+        without="what definitions say of timeouts and retries is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "logs:FilterLogEvents",
+        without="only the history tells which version ran, and nothing how",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "cloudtrail:LookupEvents",
+        without="what an alias or $LATEST served is not known where no log line tells",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "cloudwatch:GetMetricData",
+        without="throttles and concurrency are not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.VERSIONS,
+        INVESTIGATING,
+        "lambda:GetFunction",
+        without="which image a version is, and how it is configured, is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        INVESTIGATING,
+        "lambda:GetAlias",
+        without="what an alias serves now is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        INVESTIGATING,
+        "ecr:BatchGetImage",
+        "ecr:DescribeImages",
+        "ecr:GetDownloadUrlForLayer",
+        without="images have a digest, and no build id, tags or date",
     ),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )

@@ -87,7 +87,7 @@ def _standard(asking: Asking, child: Child) -> History:
     try:
         return told(with_data=True)
     except AwsFailure as failure:
-        if not failure.code.startswith("Kms"):
+        if not executions.is_encrypted(failure):
             raise
         return told(with_data=False)
 
