@@ -206,7 +206,7 @@ def test_what_an_error_is_by_its_own_signs(known: Step, expected: tuple[str, str
         ("AccessDeniedException", 403, "H13"),
         ("AWSLambdaException", 403, "H13"),
         ("RequestTooLargeException", 413, "H17"),
-        ("ENILimitReachedException", 429, "H17"),
+        ("ENILimitReachedException", 429, "H9"),
     ],
 )
 def test_a_refused_call_says_why_and_excludes_the_function(
@@ -388,7 +388,7 @@ def test_latest_that_was_changed_before_the_first_failure_is_likely() -> None:
     assert hypothesis(unchanged, "H6").standing is Standing.EXCLUDED
 
 
-def test_three_of_each_are_too_few_for_six_factors() -> None:
+def test_three_of_each_are_too_few_for_so_many_factors() -> None:
     known = incident_b()
     few = replace(known, steps=(*known.steps[:3], *known.steps[-3:]))
     assert first(few) == ("H1", "likely")
@@ -466,3 +466,14 @@ def test_only_a_function_in_a_vpc_can_have_a_network_of_its_own() -> None:
     assert hypothesis(known, "H9").standing is Standing.LIKELY
     unknown = replace(outside, configurations={})
     assert hypothesis(unknown, "H9").standing is Standing.POSSIBLE
+
+
+def test_one_container_that_fails_while_older_ones_succeed_is_told() -> None:
+    bad = [failing("OSError", raised("OSError"), ordinal=2 + n, age=10.0 + n) for n in range(5)]
+    fine = [
+        step(attempt(), warm(f"c{n % 3}", ordinal=9 + n, age=500.0 if n % 2 else 5.0))
+        for n in range(12)
+    ]
+    known = case([*bad, *fine])
+    assert first(known) == ("H1", "proven")
+    assert "5 of 5 failed on container 2026/01/02/[1]one, 0 of 12" in hypothesis(known, "H1").seen

@@ -101,6 +101,17 @@ def test_what_it_ran_on_is_told_without_any_value() -> None:
     assert len(document["metrics"][0]["minutes"]) == 1, "a minute without a number is not told"
 
 
+def test_a_configuration_that_was_changed_since_is_none_of_then() -> None:
+    failed = step(attempt(End.FAILED, error="E", cause=raised("E")), warm("one", version="$LATEST"))
+    latest = replace(failed, build=replace(failed.build, version="$LATEST"))
+    changed = replace(CONFIGURATION, version="$LATEST", modified=BEGAN + 60)
+    known = case([latest], configurations={(FUNCTION, "$LATEST"): changed})
+    assert "after the execution began: what it was then is not known" in shown(known)[1]
+    before = replace(changed, modified=BEGAN - 60)
+    same = replace(known, configurations={(FUNCTION, "$LATEST"): before})
+    assert "what it was then" not in shown(same)[1]
+
+
 def test_foreign_text_is_cut_and_forms_no_command() -> None:
     cause = raised(HOSTILE, HOSTILE)
     failed = step(
@@ -168,6 +179,6 @@ def test_a_cause_is_read_whatever_it_is(cause: str, kind: str, message: str) -> 
 
 
 def test_every_configuration_field_is_told_or_left_out_on_purpose() -> None:
-    told = set(SCHEMA["$defs"]["configuration"]["properties"]) - {"function"}
+    told = set(SCHEMA["$defs"]["configuration"]["properties"]) - {"function", "is_of_then"}
     kept = set(Configuration.__dataclass_fields__) - {"environment_hash", "revision"}
     assert told == kept

@@ -10,6 +10,7 @@ from typing import Any
 from deployguard.executions.explain import Conclusion, Explanation
 from deployguard.executions.failures import Failure, duration_s
 from deployguard.executions.nouns import Case, Configuration, End, Minute, State, Step
+from deployguard.model import LATEST
 from deployguard.routes.render import plain
 
 SCHEMA = "deployguard/explanation/v1"
@@ -34,7 +35,11 @@ def build(explanation: Explanation) -> dict[str, Any]:
         "failures": [_failure(each) for each in explanation.conclusions],
         "more_failures": explanation.more,
         "configurations": [
-            {"function": function, **_configuration(known)}
+            {
+                "function": function,
+                **_configuration(known),
+                "is_of_then": version != LATEST or known.modified <= case.execution.started,
+            }
             for (function, version), known in sorted(case.configurations.items())
             if function in functions and (function, version) in ran
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+CHANGED = ", after the execution began: what it was then is not known"
 SHORT = len("sha256:") + 12
 
 
@@ -123,7 +124,7 @@ def _surroundings(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"configuration of {known['function'].rpartition(':')[2]} version {known['version']}:"
         yield (
             f"  {known['timeout_s']} s, {known['memory_mb']} MB, {known['architecture']}, "
-            f"changed {known['modified']}"
+            f"changed {known['modified']}{'' if known['is_of_then'] else CHANGED}"
         )
         for name in ("environment", "layers", "vpc"):
             if known[name]:

@@ -1,7 +1,7 @@
 """What separates the invocations that failed from those that succeeded, by exact tests.
 
 Each factor is tested in one direction, which was chosen before anything was looked at: warm, older,
-later and fuller containers fail, and so does one version, or one input. Some of them will look
+later and fuller containers fail, or one container, one version, one input. Some of them will look
 telling by chance, so what is called proof must come by chance at most once in 20, divided by the
 number of factors.
 """
@@ -24,6 +24,7 @@ class Factor(StrEnum):
     AGE = "age of the container"
     ORDINAL = "number of the invocation in its container"
     MEMORY = "memory used"
+    CONTAINER = "container"
     VERSION = "version"
     INPUT = "input"
 
@@ -36,7 +37,6 @@ class Separation:
     seen: str
     chance: float  # of looking so by accident; 1 where nothing can be compared
     is_perfect: bool = False
-    value: str = ""  # the version that fails, where it is that
     split: Split | None = None
 
     @property
@@ -53,7 +53,7 @@ class Separation:
 
 def all_of(trials: Sequence[Trial]) -> tuple[Separation, ...]:
     """Test each factor; the one that separates best comes first."""
-    tests = (by_age, by_warmth, by_ordinal, by_memory, by_version, by_input)
+    tests = (by_age, by_warmth, by_ordinal, by_memory, by_container, by_version, by_input)
     found = [separation for test in tests if (separation := test(trials)) is not None]
     return tuple(sorted(found, key=lambda separation: separation.chance))
 
@@ -117,26 +117,16 @@ def by_memory(trials: Sequence[Trial]) -> Separation | None:
     return _by_size(Factor.MEMORY, trials, used, unit=" MB")
 
 
+def by_container(trials: Sequence[Trial]) -> Separation | None:
+    """Test whether one container fails and the others do not."""
+    told = [(each.invocation.stream, each.has_failed) for each in trials if each.invocation]
+    return _by_name(Factor.CONTAINER, told)
+
+
 def by_version(trials: Sequence[Trial]) -> Separation | None:
-    """Test whether one version fails and the others do not; each was looked at."""
-    told = [trial for trial in trials if trial.version and trial.is_own]
-    versions = {trial.version for trial in told}
-    if len(versions) < 2:
-        return None
-
-    def one(version: str) -> Separation:
-        here = [trial.has_failed for trial in told if trial.version == version]
-        there = [trial.has_failed for trial in told if trial.version != version]
-        chance = chance_of_more(sum(here), len(here), sum(there), len(there)) * len(versions)
-        return Separation(
-            Factor.VERSION,
-            f"{_failed(here)} on version {version}, {_failed(there)} elsewhere",
-            min(1.0, chance),
-            is_perfect=all(here) and not any(there),
-            value=version,
-        )
-
-    return min(map(one, versions), key=lambda found: (found.chance, found.value))
+    """Test whether one version fails and the others do not."""
+    told = [(each.version, each.has_failed) for each in trials if each.version and each.is_own]
+    return _by_name(Factor.VERSION, told)
 
 
 def by_input(trials: Sequence[Trial]) -> Separation | None:
@@ -161,6 +151,30 @@ def by_input(trials: Sequence[Trial]) -> Separation | None:
         chance_of_more(sum(again), len(again), sum(first), len(first)) if again else 1.0,
         is_perfect=bool(again) and all(again) and not all(first),
     )
+
+
+def _by_name(factor: Factor, told: Iterable[tuple[str, bool]]) -> Separation | None:
+    """Test each name against the rest; that each was looked at counts."""
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for name, has_failed in told:
+        outcomes[name].append(has_failed)
+    if len(outcomes) < 2:
+        return None
+    total = sum(map(len, outcomes.values()))
+    failed = sum(map(sum, outcomes.values()))
+
+    def one(name: str) -> Separation:
+        here = outcomes[name]
+        there, of_there = failed - sum(here), total - len(here)
+        chance = chance_of_more(sum(here), len(here), there, of_there) * len(outcomes)
+        return Separation(
+            factor,
+            f"{_failed(here)} on {factor} {name}, {there} of {of_there} failed elsewhere",
+            min(1.0, chance),
+            is_perfect=all(here) and not there,
+        )
+
+    return min(map(one, outcomes), key=lambda found: (not found.is_perfect, found.chance))
 
 
 def _by_size(

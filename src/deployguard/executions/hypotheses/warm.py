@@ -42,7 +42,7 @@ OF_THE_CLOCK = re.compile(
     r"|token (?:is|has) expired|used before",
     re.IGNORECASE,
 )
-OF_WARMTH = (Factor.AGE, Factor.WARMTH, Factor.ORDINAL)
+OF_WARMTH = (Factor.AGE, Factor.WARMTH, Factor.ORDINAL, Factor.CONTAINER)
 ROUND_S = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 
 
@@ -59,7 +59,7 @@ def state(failure: Failure) -> Judged:
         return Judged(Standing.POSSIBLE, seen, "no log line of them was found")
     beside = separation(failure, meanwhile=True)
     if beside is not None and beside.is_perfect and beside.is_proof:
-        why = "younger containers of the same version succeeded at the same time"
+        why = "other containers of the same version succeeded at the same time"
         return Judged(Standing.PROVEN, _seen(failure, beside), why)
     ever = separation(failure, meanwhile=False)
     is_told = ever is not None and ever.is_perfect and ever.chance <= ALPHA
@@ -71,7 +71,7 @@ def state(failure: Failure) -> Judged:
 
 
 def separation(failure: Failure, *, meanwhile: bool) -> Separation | None:
-    """Return what of warmth, age and ordinal separates best on the version that failed."""
+    """Return what of the containers separates best on the version that failed."""
     trials = [trial for trial in _same_build(failure) if trial.is_meanwhile or not meanwhile]
     found = {each.factor: each for each in separate.all_of(trials)}
     of_warmth = [found[factor] for factor in OF_WARMTH if factor in found]
