@@ -9,6 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployguard.executions import (
     document_explanation,
@@ -17,7 +19,7 @@ from deployguard.executions import (
     render_explanation,
     said,
 )
-from deployguard.executions.nouns import Case, Configuration, End, Minute, State
+from deployguard.executions.nouns import Case, Configuration, End, Invocation, Minute, State, Step
 from deployguard.traffic import Unread
 from tests.unit.execution_cases import (
     BEGAN,
@@ -182,3 +184,63 @@ def test_every_configuration_field_is_told_or_left_out_on_purpose() -> None:
     told = set(SCHEMA["$defs"]["configuration"]["properties"]) - {"function", "is_of_then"}
     kept = set(Configuration.__dataclass_fields__) - {"environment_hash", "revision"}
     assert told == kept
+
+
+MAYBE = st.none() | st.floats(0, 1e6)
+INVOCATIONS = st.none() | st.builds(
+    Invocation,
+    request_id=st.text(max_size=5),
+    stream=st.sampled_from(["a", "b", ""]),
+    version=st.sampled_from([None, "1", "2", "$LATEST"]),
+    started=MAYBE,
+    ended=MAYBE,
+    duration_ms=MAYBE,
+    init_ms=MAYBE,
+    has_report=st.booleans(),
+    memory_mb=st.none() | st.integers(0, 128),
+    used_mb=st.none() | st.integers(0, 256),
+    status=st.sampled_from(["", "success", "error", "timeout"]),
+    error_type=st.sampled_from(["", "E", "Runtime.ExitError"]),
+    init_status=st.sampled_from(["", "timeout", "error"]),
+    ordinal=st.none() | st.integers(1, 9),
+    container_age_s=MAYBE,
+    born=MAYBE,
+)
+STEPS = st.builds(
+    lambda end, error, cause, number, item, version, invocation: step(
+        attempt(end, error=error, cause=cause, number=number, input_hash=item, timeout_s=number),
+        invocation,
+        version=version,
+    ),
+    st.sampled_from(End),
+    st.sampled_from(["", "E", "States.Timeout", "Lambda.Unknown", "Sandbox.Timedout"]),
+    st.sampled_from(["", "{", EXCEEDED, raised("E", "Task timed out after 0.00 seconds")])
+    | st.text(),
+    st.integers(1, 3),
+    st.sampled_from(["", "x", "y"]),
+    st.sampled_from(["", "1", "2", "$LATEST"]),
+    INVOCATIONS,
+)
+
+
+@given(st.lists(STEPS, max_size=8), st.lists(INVOCATIONS, max_size=4), st.booleans())
+def test_whatever_was_read_is_explained_without_a_word_too_much(
+    steps: list[Step], others: list[Invocation | None], is_known: bool
+) -> None:
+    known = case(
+        steps,
+        others={FUNCTION: tuple(each for each in others if each is not None)},
+        configurations={(FUNCTION, "1"): CONFIGURATION} if is_known else {},
+    )
+    document, text = shown(known)
+    assert text.startswith(document["verdict"])
+    for failure in document["failures"]:
+        standings = [each["standing"] for each in failure["hypotheses"]]
+        assert standings == sorted(
+            standings, key=["proven", "likely", "possible", "excluded"].index
+        )
+        is_silent = all(
+            not each["lines"] and each["is_cold"] is None for each in failure["timeline"]
+        )
+        stale = next((each for each in failure["hypotheses"] if each["id"] == "H1"), None)
+        assert not (is_silent and stale and stale["standing"] == "proven")
