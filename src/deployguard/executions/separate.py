@@ -9,7 +9,7 @@ number of factors.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,11 +51,11 @@ class Separation:
         return f"{self.seen}{by_chance}"
 
 
-def all_of(trials: Sequence[Trial]) -> tuple[Separation, ...]:
-    """Test each factor; the one that separates best comes first."""
-    tests = (by_age, by_warmth, by_ordinal, by_memory, by_container, by_version, by_input)
-    found = [separation for test in tests if (separation := test(trials)) is not None]
-    return tuple(sorted(found, key=lambda separation: separation.chance))
+def all_of(trials: Sequence[Trial], factors: Iterable[Factor] = Factor) -> tuple[Separation, ...]:
+    """Test factors; the one that separates best comes first."""
+    found = (TESTS[factor](trials) for factor in factors)
+    told = (separation for separation in found if separation is not None)
+    return tuple(sorted(told, key=lambda each: (not each.is_perfect, each.chance)))
 
 
 def by_warmth(trials: Sequence[Trial]) -> Separation | None:
@@ -206,3 +206,14 @@ def _failed(outcomes: Sequence[bool]) -> str:
 def _span(values: Sequence[float]) -> str:
     least, most = f"{min(values):.4g}", f"{max(values):.4g}"
     return least if least == most else f"{least} to {most}"
+
+
+TESTS: Mapping[Factor, Callable[[Sequence[Trial]], Separation | None]] = {
+    Factor.WARMTH: by_warmth,
+    Factor.AGE: by_age,
+    Factor.ORDINAL: by_ordinal,
+    Factor.MEMORY: by_memory,
+    Factor.CONTAINER: by_container,
+    Factor.VERSION: by_version,
+    Factor.INPUT: by_input,
+}

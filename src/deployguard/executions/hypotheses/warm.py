@@ -57,11 +57,12 @@ def state(failure: Failure) -> Judged:
     if not any(trial.invocation and trial.invocation.is_cold is False for trial in failed):
         seen = "nothing tells whether those that failed were cold or warm"
         return Judged(Standing.POSSIBLE, seen, "no log line of them was found")
-    beside = separation(failure, meanwhile=True)
+    at_once = [trial for trial in trials if trial.is_meanwhile]
+    beside = separation(at_once)
     if beside is not None and beside.is_perfect and beside.is_proof:
         why = "other containers of the same version succeeded at the same time"
         return Judged(Standing.PROVEN, _seen(failure, beside), why)
-    ever = separation(failure, meanwhile=False)
+    ever = beside if len(at_once) == len(trials) else separation(trials)
     is_told = ever is not None and ever.is_perfect and ever.chance <= ALPHA
     standing = Standing.LIKELY if is_told or failure.is_timer else Standing.POSSIBLE
     why = "all that failed were warm, and too few succeeded to tell that from chance"
@@ -70,13 +71,10 @@ def state(failure: Failure) -> Judged:
     return Judged(standing, _seen(failure, ever), why)
 
 
-def separation(failure: Failure, *, meanwhile: bool) -> Separation | None:
-    """Return what of the containers separates best on the version that failed."""
-    trials = [trial for trial in _same_build(failure) if trial.is_meanwhile or not meanwhile]
-    found = {each.factor: each for each in separate.all_of(trials)}
-    of_warmth = [found[factor] for factor in OF_WARMTH if factor in found]
-    told = [each for each in of_warmth if each.chance < 1]
-    return min(told, key=lambda each: (not each.is_perfect, each.chance), default=None)
+def separation(trials: Sequence[Trial]) -> Separation | None:
+    """Return what of the containers separates trials best; None where nothing can be compared."""
+    found = separate.all_of(trials, OF_WARMTH)
+    return next((each for each in found if each.chance < 1), None)
 
 
 def prediction(failure: Failure) -> str:
