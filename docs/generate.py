@@ -27,6 +27,7 @@ from deployguard.aws import failures
 from deployguard.config import PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
+from deployguard.executions import hypotheses
 from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
@@ -49,6 +50,7 @@ COMMANDS = (
     "doctor",
     "routes",
     "compare",
+    "explain",
     "stamp",
     "report",
 )
@@ -346,6 +348,13 @@ def needs() -> str:
 # Errors of AWS
 
 
+def hypothesis_table() -> str:
+    """Return what each hypothesis predicts, in the order in which equals are ranked."""
+    theories = [*(theory for theory, _ in hypotheses.THEORIES), hypotheses.workflow.ENDED]
+    rows = [(theory.id, theory.title, theory.predicts) for theory in theories]
+    return _table(("", "hypothesis", "predicts"), *rows)
+
+
 def errors() -> str:
     """Return a table of what each failure of a call means, and what is done about it."""
     head = ("failure", "likely cause", "a read", "a write", "codes")
@@ -376,6 +385,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "finding-index": finding_index,
     "causes": causes,
     "errors": errors,
+    "hypotheses": hypothesis_table,
     "policy": policy,
     "trust": trust,
     "needs": needs,

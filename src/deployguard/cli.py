@@ -361,6 +361,7 @@ COMMANDS = {
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
     "compare": Command("Say whether two executions ran the same images", _investigate),
+    "explain": Command("Say why an execution failed, and what decides that", _investigate),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

@@ -27,7 +27,7 @@ JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
 ASKING = (*RUNNING, "doctor", "routes")  # the commands that speak to AWS about a function
-INVESTIGATING = ("compare",)  # those that speak to it about executions
+INVESTIGATING = ("compare", "explain")  # those that speak to it about executions
 
 
 def option(

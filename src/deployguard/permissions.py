@@ -77,9 +77,9 @@ class Scope:
 CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES = "doctor", "routes"
-COMPARE = "compare"
+COMPARE, EXPLAIN = "compare", "explain"
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)  # about a function
-INVESTIGATING = (COMPARE,)  # executions
+INVESTIGATING = (COMPARE, EXPLAIN)  # executions
 COMMANDS = (*ASKING, *INVESTIGATING)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)

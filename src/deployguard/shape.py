@@ -19,9 +19,9 @@ from enum import Enum, StrEnum
 from math import comb
 
 from deployguard import coverage
+from deployguard.exact import ALPHA, chance_of_more
 from deployguard.model import LATEST, Breadcrumb, Evidence, Probe, Route, State
 
-ALPHA = 0.05  # what comes by chance no more often than this is no chance
 LASTING_ROUNDS = 2
 LASTING_S = 2.0
 
@@ -262,16 +262,8 @@ def _halves(seen: _Seen) -> tuple[_Tally, _Tally]:
 
 
 def _chance_of_fall(first: _Tally, later: _Tally) -> float:
-    """Return how often chance would put so many of the old ones, or more, into the first half.
-
-    This is Fisher's exact test, one-sided: exact for any number of answers, however small.
-    """
-    old, total = first.old + later.old, first.total + later.total
-    ways = sum(
-        comb(first.total, here) * comb(later.total, old - here)
-        for here in range(first.old, min(old, first.total) + 1)
-    )
-    return ways / comb(total, old)
+    """Return how often chance would put so many of the old ones, or more, into the first half."""
+    return chance_of_more(first.old, first.total, later.old, later.total)
 
 
 def _rises(seen: _Seen) -> bool:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployguard import judge
+from deployguard.exact import ALPHA
 from deployguard.model import LATEST, Evidence, Probe, Remedy, Replacement, Round, Route
-from deployguard.shape import ALPHA, Cause, Shape, ShapeKind
+from deployguard.shape import Cause, Shape, ShapeKind
 from tests.unit.test_judge import (
     BARE,
     DIGESTS,

@@ -18,6 +18,7 @@ from deployguard.traffic import Unread
 
 EARLY_S, LATE_S = 2.0, 10.0  # around an attempt: an initialization before, a report after
 LONGEST_S = 900.0  # for which a function can go on that nobody waits for any more
+CLOCK_S = 1.0  # AWS tells its time in whole seconds
 APART_S = 60.0  # under which two windows are read as one
 MOST_PAGES = 200  # of the events in one window
 MOST_PAST_PAGES = 30  # of what a hundred containers did before
@@ -47,8 +48,11 @@ class _Book:
 def read(
     asking: Asking, function: str, attempts: Sequence[Attempt], *, groups: Collection[str]
 ) -> list[Invocation]:
-    """Return the invocations of a function that ran while some of its attempts did."""
-    windows = tuple(_windows(attempts, now=asking.session.now()))
+    """Return the invocations of a function while some of its attempts ran.
+
+    Those of before in the same containers are among them, without the lines of the function.
+    """
+    windows = tuple(_windows(attempts, now=asking.session.now() + CLOCK_S))
     ids = [attempt.request_id for attempt in attempts]
     pattern = logs.any_of(ids) if all(ids) else ""
     book = _Book()
@@ -57,8 +61,7 @@ def read(
         sought = _Sought(group, windows, pattern)
         asking.attempt(what, partial(_read, asking, book, sought, what))
     events = sorted(book.events.values(), key=lambda event: event.at)
-    found = lines.invocations(events, whole=book.whole)
-    return [each for each in found if each.started is None or each.started >= windows[0][0]]
+    return lines.invocations(events, whole=book.whole)
 
 
 def _windows(attempts: Sequence[Attempt], *, now: float) -> Iterator[tuple[float, float]]:

@@ -242,5 +242,7 @@ class Case:
     moves: tuple[Move, ...] = ()  # oldest first
     serves: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     """What function and alias serve now, by version."""
+    others: Mapping[str, tuple[Invocation, ...]] = field(default_factory=dict)
+    """Invocations of a function that no attempt is known to have made, in the logs around it."""
     calls: int = 0  # that were made to AWS
     unread: tuple[Unread, ...] = ()

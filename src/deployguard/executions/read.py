@@ -42,7 +42,8 @@ def read(run: Run, arn: str, *, children: int) -> Case:
     attempts, names = execution.attempts, _functions(execution)
     run.say(f"{len(attempts)} attempts of {len(names)} functions; reading their logs")
     facts.learn(asking, attempts)
-    found = join.joined(attempts, _invocations(asking, execution, facts))
+    invocations = _invocations(asking, execution, facts)
+    found = join.joined(attempts, invocations)
     facts.learn_versions(
         asking,
         {(attempt.function, told.version) for attempt, told in _pairs(attempts, found)},
@@ -64,6 +65,7 @@ def read(run: Run, arn: str, *, children: int) -> Case:
         states=grown.states,
         moves=tuple(moves or ()),
         serves=facts.aliases,
+        others=_others(invocations, found),
         calls=asking.calls,
         unread=asking.unread,
     )
@@ -95,6 +97,16 @@ def _invocations(
 
     names = _functions(execution)
     return dict(zip(names, asking.all("reading logs", of, names), strict=True))
+
+
+def _others(
+    invocations: Mapping[str, Sequence[Invocation]], found: Sequence[Found]
+) -> Mapping[str, tuple[Invocation, ...]]:
+    joined = {id(told.invocation) for told in found}
+    return {
+        function: tuple(each for each in of_function if id(each) not in joined)
+        for function, of_function in invocations.items()
+    }
 
 
 def _moves(

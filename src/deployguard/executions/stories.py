@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deployguard.aws import executions
 from deployguard.errors import ConfigurationError, Refusal
-from deployguard.executions import compare, document_comparison, names, render_comparison
+from deployguard.executions import (
+    compare,
+    document_comparison,
+    document_explanation,
+    explain,
+    names,
+    render_comparison,
+    render_explanation,
+)
 from deployguard.executions.read import read
 from deployguard.target import Target
 
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
 SUCCESSES = ("SUCCEEDED",)
 FAILURES = ("FAILED", "TIMED_OUT")
-COUNTS = {"compare": 2}  # of executions
+COUNTS = {"compare": 2, "explain": 1}  # of executions
 
 
 class Told(NamedTuple):
@@ -57,6 +65,13 @@ def _compare(run: Run, settings: Settings) -> Told:
     return Told(document_comparison.build(found), render_comparison.text(found), found.exit_code)
 
 
+def _explain(run: Run, settings: Settings) -> Told:
+    (arn,) = _chosen(run, settings)
+    found = explain.of(read(run, arn, children=settings.children))
+    document = document_explanation.build(found)
+    return Told(document, render_explanation.text(document), found.exit_code)
+
+
 def _chosen(run: Run, settings: Settings) -> Iterator[str]:
     """Yield the executions that are named, and then those that are the last of their kind."""
     yield from settings.executions
@@ -78,4 +93,7 @@ def _last(run: Run, machine: str, statuses: tuple[str, ...]) -> str:
     return found.arn
 
 
-STORIES: Mapping[str, Callable[[Run, Settings], Told]] = {"compare": _compare}
+STORIES: Mapping[str, Callable[[Run, Settings], Told]] = {
+    "compare": _compare,
+    "explain": _explain,
+}
