@@ -161,6 +161,16 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         metavar="SECONDS",
     )
+    aged: float | None = option(
+        None,
+        "probe the same containers again until they are so many seconds old",
+        "check",
+        "verify",
+        gt=0,
+        le=43_200,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
     lock: bool = option(
         True,
         "keep other runs away from the function meanwhile, by a lease on it",

@@ -56,6 +56,24 @@ KINDS = {
         "give each build a build id of its own, as `deployguard stamp` does; "
         "or wait until these containers are gone",
     ),
+    "DG108": Kind(
+        "The self-test fails",
+        "the code, or something that it depends on, does not work in these containers",
+        "read the function's log of this time, and mend what the self-test names",
+    ),
+    "DG109": Kind(
+        "A container behaves otherwise when it is older",
+        "old state of a process: something that was made when it started, such as a deadline, a "
+        "token or a connection, is no longer good",
+        "make it anew in each invocation; replacing the containers helps until the next are as old",
+    ),
+    "DG110": Kind(
+        "No self-test tells how containers age",
+        "the image has none, or a helper from before there were any, so only the canary itself "
+        "was seen to age",
+        "give the canary a self-test: `@canary(self_test=...)`",
+        severity=Severity.WARNING,
+    ),
     "DG201": Kind(
         "Warm containers still run another build",
         "containers of $LATEST from before the update have not been replaced",

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from deployguard import coverage, judge
+from deployguard import aging, coverage, judge
 from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
 from deployguard.model import (
     LATEST,
@@ -113,7 +113,7 @@ def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
     """Return the members that follow from the evidence alone."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        nothing |= {"callers": [], "unread": [], "replacement": None}
+        nothing |= {"callers": [], "unread": [], "replacement": None, "aged": None}
         return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
@@ -123,6 +123,7 @@ def _judged(evidence: Evidence | None, ruling: Ruling | None) -> dict[str, Any]:
         "callers": [caller.members() for caller in evidence.callers],
         "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),
+        "aged": aging.summary(evidence),
         "findings": [asdict(finding) for finding in ruling.findings] if ruling else [],
         "rounds": [_round(evidence, each) for each in evidence.rounds],
         "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
