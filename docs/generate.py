@@ -72,9 +72,12 @@ KNOBS = {
     "but an initialization is shorter than it would be, and all share one hash seed",
     "cold_start_s": "how much longer a virtual container takes to start",
     "idle_s": "how long a container stays warm without work; null means for ever",
-    "report_style": "the format of the REPORT line in logs",
+    "report_style": "the format of the REPORT line in logs, and of the answer after a time-out",
     "log_delay_s": "how long log lines take to appear",
+    "trail_delay_s": "how long changes take to appear in CloudTrail's event history",
     "async_retry_s": "the pause before a failed asynchronous event is tried again",
+    "states_pace": "how long waits and retry intervals of state machines take: this times what "
+    "they say",
     "zero_destroys": "whether reserving 0 ends idle containers, which is not known of AWS",
     "signatures": "whether the signature of an Invoke is checked",
     "account_concurrency": "how many invocations the account runs at once",

@@ -75,7 +75,7 @@ def test_the_platforms_reason_is_a_line_or_a_status(said: Said, old: str, new: s
 
 
 def test_json_lines_are_platform_events() -> None:
-    build = replace(BUILD, log_format="JSON")
+    build = replace(BUILD, log_format="JSON", system_level="DEBUG")
     run = ended(TimedOut(), init_ms=10.0)
     init = Init(phase="init", ended=AT, duration_ms=10.0, initialization_type="on-demand")
     lines = [
@@ -108,6 +108,28 @@ def test_json_lines_are_platform_events() -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("level", "good", "bad"),
+    [
+        ("INFO", ["platform.start", "platform.report"], ["start", "runtimeDone", "report"]),
+        ("WARN", [], ["runtimeDone", "report"]),
+    ],
+)
+def test_a_system_level_hides_what_is_below_it(level: str, good: list[str], bad: list[str]) -> None:
+    build = replace(BUILD, log_format="JSON", system_level=level)
+    init = Init(phase="init", ended=AT, duration_ms=10.0, initialization_type="on-demand")
+
+    def kinds(said: Said) -> list[str]:
+        lines = logs.init_lines(build, init) + logs.start_lines(build, "r-1", at=AT)
+        lines += logs.end_lines(build, ended(said), style="new")
+        return [json.loads(line)["type"] for _, line in lines]
+
+    assert kinds(Replied(b"{}")) == good
+    assert kinds(FAILED) == [f"platform.{kind}" for kind in bad]
+    failed = replace(init, failed=Outcome("error", b"", error_type="E"))
+    assert len(logs.init_lines(build, failed)) == 1
 
 
 def test_a_failed_initialization_has_a_line_of_its_own() -> None:
@@ -181,11 +203,8 @@ async def test_json_functions_log_json_from_the_platform_and_the_runtime(tmp_pat
         await stage.call({"do": "raise", "message": "no"})
         found = [json.loads(line) for _, line in stage.logged]
         assert [one.get("type", one.get("level")) for one in found] == [
-            "platform.initStart",
-            "platform.initReport",
             "platform.start",
             "INFO",
-            "platform.runtimeDone",
             "platform.report",
             "platform.start",
             "ERROR",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployguard.aws.session import Session
-from deployguard.aws.sources.turnstile import Pace, is_local
+from deployguard.aws.turnstile import Pace, is_local
 from deployguard.errors import AwsFailure
 from deployguard.hazards import Grant
 from deployguard.model import Expected, Link, Route

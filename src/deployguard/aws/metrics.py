@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure
+from deployguard.executions.nouns import Minute
 from deployguard.model import LATEST
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import (
         DatapointTypeDef,
+        DimensionTypeDef,
         GetMetricStatisticsOutputTypeDef,
+        MetricDataQueryTypeDef,
     )
 
 Statistic = Literal["Maximum", "Sum"]
 WINDOW = timedelta(minutes=10)
 DAY_S = 86_400
+PERIODS = ((14, 60), (62, 300), (100_000, 3600))  # for how many days AWS has points so fine
+MINUTE = {  # what a minute tells, and the metric and statistic that say it
+    "invocations": ("Invocations", "Sum"),
+    "errors": ("Errors", "Sum"),
+    "throttles": ("Throttles", "Sum"),
+    "duration_ms": ("Duration", "Maximum"),
+    "concurrency": ("ConcurrentExecutions", "Maximum"),
+}
 
 
 def concurrency_in_use(session: Session, name: str) -> int:
@@ -107,6 +118,41 @@ def invocations(session: Session, name: str, version: str, *, since: float, unti
         Statistics=["Sum"],
     )
     return int(sum(point["Sum"] for point in _datapoints(answer)))
+
+
+def minutes(session: Session, function: str, *, since: float, until: float) -> tuple[Minute, ...]:
+    """Return a function's metrics between two moments, as finely as AWS still has them."""
+    age = session.now() - since
+    period = next(seconds for days, seconds in PERIODS if age < days * DAY_S)
+    start = since // period * period
+    answer: Any = session.read(
+        f"read the metrics of {function}",
+        session.metrics.get_metric_data,
+        MetricDataQueries=[
+            _query(member, function.rpartition(":")[2], period=period) for member in MINUTE
+        ],
+        StartTime=datetime.fromtimestamp(start, UTC),
+        EndTime=datetime.fromtimestamp(until + period, UTC),
+        ScanBy="TimestampAscending",
+    )
+    found: dict[float, dict[str, float]] = {}
+    for series in answer["MetricDataResults"]:
+        for at, value in zip(series["Timestamps"], series["Values"], strict=True):
+            found.setdefault(at.timestamp(), {})[series["Id"]] = value
+    return tuple(Minute(at, **values) for at, values in sorted(found.items()))
+
+
+def _query(member: str, function: str, *, period: int) -> MetricDataQueryTypeDef:
+    metric, statistic = MINUTE[member]
+    dimensions: list[DimensionTypeDef] = [{"Name": "FunctionName", "Value": function}]
+    return {
+        "Id": member,
+        "MetricStat": {
+            "Metric": {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": dimensions},
+            "Period": period,
+            "Stat": statistic,
+        },
+    }
 
 
 def _datapoints(answer: GetMetricStatisticsOutputTypeDef) -> list[DatapointTypeDef]:

@@ -61,6 +61,8 @@ class Execution:
     cause: str
     redrives: int
     attempts: tuple[Attempt, ...]  # in the order in which they were scheduled
+    input_size: int | None = None  # characters; None where it is hidden
+    input_hash: str = ""
     children_read: int = 0  # of the children of Maps
     children: int = 0
     unread: tuple[Unread, ...] = ()
@@ -102,9 +104,11 @@ class Invocation:
     status: str = ""  # success, error or timeout; empty where nothing says so
     error_type: str = ""
     lines: tuple[Line, ...] = ()
-    ordinal: int | None = None  # of this container's invocations, from 1
-    container_age_s: float | None = None  # when it started; at least that, where not `born`
-    born: float | None = None  # of its container, where a line says so
+    init_status: str = ""  # timeout or error, where a report of a failed initialization says so
+    init_error: str = ""
+    ordinal: int | None = None  # of its process's invocations, from 1: a crash begins a new process
+    container_age_s: float | None = None  # of that process at the start; at least, where not `born`
+    born: float | None = None  # where a breadcrumb line says so
     build_id: str | None = None  # where a breadcrumb line says so
 
     @property
@@ -165,6 +169,7 @@ class Step:
     attempt: Attempt
     build: Build
     invocation: Invocation | None  # None where no line of it was found, which proves nothing
+    is_by_time: bool = False  # found by when it ran, for want of a request id
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ class Configuration:
     memory_mb: int
     architecture: str
     environment: tuple[str, ...] = ()  # keys
-    environment_hash: str = ""  # equal for equal values, which leave the edge to AWS as this only
+    environment_hash: str = ""  # equal for equal values; empty where they cannot be read
     layers: tuple[str, ...] = ()
     role: str = ""
     vpc: tuple[str, ...] = ()  # subnets and security groups

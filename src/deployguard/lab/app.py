@@ -24,6 +24,9 @@ from deployguard.lab.knobs import Caller, Knobs
 from deployguard.lab.nouns import AwsError, Clock
 from deployguard.lab.registry import Registry
 from deployguard.lab.spoil import Gate, Spoiler
+from deployguard.lab.states.machines import Machines
+from deployguard.lab.states.service import Executions
+from deployguard.lab.trail import Trail
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,10 +49,18 @@ class Lab:
         self.clock = Clock()
         self.knobs = Knobs(self.clock)
         self.gate = Gate()
-        self.elsewhere = Elsewhere(self.knobs, port=inner_port)
+        self.elsewhere = Elsewhere(self.knobs)
+        self.executions = Executions(
+            self.knobs,
+            machines=Machines(self.elsewhere.serve),
+            ask=self.ask,
+            write=self.elsewhere.write,
+            port=inner_port,
+        )
         self._fill()
 
     def _fill(self) -> None:
+        self.trail = Trail(self.knobs)
         self.registry = Registry(self.folder / "images", self.knobs)
         self.fleet = Fleet(
             clock=self.clock,
@@ -73,6 +84,7 @@ class Lab:
     async def stop(self) -> None:
         """Kill every container and stop every thread."""
         self.gate.close()
+        await self.executions.close()
         await self.fleet.stop()
         self.cloud.close()
         self.elsewhere.close()
@@ -80,6 +92,7 @@ class Lab:
     async def reset(self) -> None:
         """Make everything as it was at the start."""
         self.gate.close()
+        await self.executions.close()
         await self.fleet.stop()
         self.cloud.close()
         self.knobs.reset()
@@ -114,19 +127,31 @@ class Lab:
             finally:
                 hang_up()  # at the lab's end, where the server would answer 500
 
+    async def ask(self, call: Call) -> Answer:
+        """Answer a call that one service of the lab makes to another."""
+        answer, spoiler = await self._answered(call)
+        await spoiler.strike("reply")
+        return answer
+
     async def _attend(self, call: Call, send_now: Callable[[Answer], Awaitable[None]]) -> None:
-        """Answer a call to a service, with the faults that are due before, after and at the end."""
+        answer, spoiler = await self._answered(call)
+        await send_now(answer)
+        await spoiler.strike("reply")
+
+    async def _answered(self, call: Call) -> tuple[Answer, Spoiler]:
+        """Answer a call to a service, with the faults that are due before and after it."""
         entry = self.knobs.received(call)
         spoiler = Spoiler(self.knobs.due(call), call, self.gate)
         try:
             await spoiler.strike("before")
-            answer = spoiler.changed(await _guarded(self._serve(call, spoiler), call))
+            answer = await _guarded(self._serve(call, spoiler), call)
+            self.trail.note(call, answer)
+            answer = spoiler.changed(answer)
             await spoiler.strike("after")
         except AwsError as problem:
             answer = _refusal(problem, call)
         entry["status"] = answer.status
-        await send_now(answer)
-        await spoiler.strike("reply")
+        return answer, spoiler
 
     async def _serve(self, call: Call, spoiler: Spoiler) -> Answer:
         who = knobs.caller.set(Caller(call.service, call.access_key, call.request_id))
@@ -137,7 +162,9 @@ class Lab:
             if call.service == "ecr":
                 return await self._serve_ecr(call)
             told = identity.serve(call, self.knobs.policy)
-            return told or await self.elsewhere.serve(call)
+            if told is None and call.service == "states":
+                told = await self.executions.serve(call)
+            return told or self.trail.serve(call) or await self.elsewhere.serve(call)
         finally:
             knobs.caller.reset(who)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,29 +16,29 @@ from deployguard.lab.mended import Mended
 from deployguard.lab.nouns import ACCOUNT, Build
 
 Lines = list[tuple[int, str]]
+Pending = tuple[float, str, str, str, Lines]  # since when, region, log group, stream
 PER_CONNECTION = {"connection", "content-length", "date", "server", "transfer-encoding"}
-HEADERS = {  # the two that Lambda does not write in capitals
-    "x-amzn-remapped-content-length": "x-amzn-Remapped-Content-Length",
-    "x-amzn-requestid": "x-amzn-RequestId",
-}
 READS = ("BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Query", "Search")
 
 
 class Elsewhere:
     """moto behind one executor thread, and the log lines that wait to be read there."""
 
-    def __init__(self, knobs: Knobs, *, port: int) -> None:
-        """Hold nothing until the first call; moto's own calls to Lambda go to the port."""
+    def __init__(self, knobs: Knobs) -> None:
+        """Hold nothing until the first call."""
         self.knobs = knobs
-        self.port = port
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         self.application: Callable[..., Any] | None = None
         self.mended = Mended()
-        self.pending: list[tuple[float, Build, str, Lines]] = []  # by arrival
+        self.pending: list[Pending] = []  # by arrival
 
     def log(self, build: Build, stream: str, lines: Lines) -> None:
         """Keep log lines of a container until somebody reads logs."""
-        self.pending.append((self.knobs.clock.monotonic(), build, stream, lines))
+        self.write(build.region, build.log_group, stream, lines)
+
+    def write(self, region: str, group: str, stream: str, lines: Lines) -> None:
+        """Keep log lines of a log group until somebody reads logs."""
+        self.pending.append((self.knobs.clock.monotonic(), region, group, stream, lines))
 
     async def serve(self, call: Call) -> Answer:
         """Let moto answer a call."""
@@ -68,13 +67,13 @@ class Elsewhere:
         """Stop the thread."""
         self.thread.shutdown(wait=False, cancel_futures=True)
 
-    def _due(self) -> list[tuple[float, Build, str, Lines]]:
+    def _due(self) -> list[Pending]:
         latest = self.knobs.clock.monotonic() - self.knobs.log_delay_s
         due = [entry for entry in self.pending if entry[0] <= latest]
         self.pending = [entry for entry in self.pending if entry[0] > latest]
         return due
 
-    def _answer(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+    def _answer(self, call: Call, due: list[Pending]) -> Answer:
         mended = self.mended.serve(call)
         if mended is not None:
             return mended
@@ -83,16 +82,13 @@ class Elsewhere:
             self.mended.note(call, answer)
         return answer
 
-    def _serve(self, call: Call, due: list[tuple[float, Build, str, Lines]]) -> Answer:
+    def _serve(self, call: Call, due: list[Pending]) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-        # moto reads this at each call that a Step Functions task makes; several labs may follow
-        # each other in one process.
-        os.environ["MOTO_PORT"] = str(self.port)
         if self.application is None:
             self.application = _application()
-        for _, build, stream, lines in due:
-            _write(build, stream, lines)
+        for _, region, group, stream, lines in due:
+            _write(region, group, stream, lines)
         builder = EnvironBuilder(
             path=unquote(call.path),
             base_url=call.endpoint,
@@ -119,33 +115,7 @@ def _application() -> Callable[..., Any]:
 
     # The lab has the Lambda; moto's own must never start a container engine.
     default_user_config["lambda"] = {"use_docker": False}
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
-    _mend_step_functions()
     return DomainDispatcherApplication(create_backend_app)
-
-
-def _mend_step_functions() -> None:
-    """Let a task's output name the request and headers of its invocation, as on AWS."""
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
-        lambda_eval_utils,
-    )
-
-    vars(lambda_eval_utils)["select_from_typed_dict"] = _task_output
-
-
-def _task_output(*, typed_dict: Any, obj: dict[str, Any]) -> dict[str, Any]:
-    about = obj["ResponseMetadata"]
-    headers = {
-        HEADERS.get(name, name.title()): value for name, value in about["HTTPHeaders"].items()
-    }
-    return {name: obj[name] for name in typed_dict.__annotations__ if name in obj} | {
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
-            "HttpHeaders": headers,
-            "HttpStatusCode": about["HTTPStatusCode"],
-        },
-        "SdkResponseMetadata": {"RequestId": about["RequestId"]},
-    }
 
 
 def _forget() -> None:
@@ -162,14 +132,14 @@ def _know_repository(region: str, name: str) -> None:
         backend.create_repository(name, ACCOUNT, {}, None, "MUTABLE", [])
 
 
-def _write(build: Build, stream: str, lines: Lines) -> None:
+def _write(region: str, group: str, stream: str, lines: Lines) -> None:
     from moto.logs.models import logs_backends
 
-    backend = logs_backends[ACCOUNT][build.region]
-    backend.ensure_log_group(build.log_group)
-    backend.ensure_log_stream(build.log_group, stream)
+    backend = logs_backends[ACCOUNT][region]
+    backend.ensure_log_group(group)
+    backend.ensure_log_stream(group, stream)
     events = [{"timestamp": at, "message": line} for at, line in sorted(lines, key=_when)]
-    backend.put_log_events(build.log_group, stream, events)
+    backend.put_log_events(group, stream, events)
 
 
 def _when(line: tuple[int, str]) -> int:

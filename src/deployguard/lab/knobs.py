@@ -57,7 +57,9 @@ class Settings:
     idle_s: float | None = None
     report_style: str = "new"
     log_delay_s: float = 0.0
+    trail_delay_s: float = 0.0
     async_retry_s: float = 1.0
+    states_pace: float = 1.0
     zero_destroys: bool = False
     signatures: bool = True
     account_concurrency: int = 1000

@@ -113,10 +113,10 @@ def _publish(call: Call) -> dict[str, Any]:
 
 
 def _machine(call: Call) -> Any:
-    from moto.stepfunctions.responses import get_backend  # it has one for each way to run them
+    from moto.stepfunctions.models import stepfunctions_backends
 
     arn = call.json().get("stateMachineArn")
-    machines = get_backend(ACCOUNT, call.region).state_machines
+    machines = stepfunctions_backends[ACCOUNT][call.region].state_machines
     found = next((machine for machine in machines if machine.arn == arn), None)
     if found is None:
         message = f"State Machine Does Not Exist: '{arn}'"

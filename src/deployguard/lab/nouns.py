@@ -78,5 +78,7 @@ class Build:
     timeout_s: int
     memory_mb: int
     log_group: str
-    log_format: str = "Text"  # or "JSON"
+    log_format: str = "Text"  # or "JSON", which alone knows levels
+    system_level: str = "INFO"
+    application_level: str = "INFO"
     virtual: bool = False  # answered inside the lab instead of by a process

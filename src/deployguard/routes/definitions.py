@@ -47,13 +47,13 @@ def calls(definition: Any, callee: Callee) -> Iterator[Call]:
     document = members(definition)
     if not isinstance(document.get("States"), dict):
         raise UnreadableError("it has no States")
-    for name, state in _states(document):
+    for name, state in states(document):
         match = _task(state, callee)
         if match is not None:
             yield Call(f"state {name}", match)
 
 
-def _states(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def states(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield all states, those inside Parallel and Map too; a stack, for depth is not bounded."""
     machines: list[Any] = [document]
     while machines:

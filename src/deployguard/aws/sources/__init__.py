@@ -26,7 +26,7 @@ from deployguard.aws.sources import (
     urls,
 )
 from deployguard.aws.sources.asked import Asked, Found, or_unread
-from deployguard.aws.sources.turnstile import Turnstile
+from deployguard.aws.turnstile import Turnstile
 from deployguard.hazards import Grant
 from deployguard.model import Function
 from deployguard.routes.names import Callee

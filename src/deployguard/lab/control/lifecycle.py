@@ -26,7 +26,7 @@ def make_build(cloud: Cloud, function: Function, version: Version) -> Build:
         counter.generation += 1
         generation = counter.generation
     package, settings = version.package, version.settings
-    own = settings.get("ImageConfig", {})
+    own, logging = settings.get("ImageConfig", {}), settings["LoggingConfig"]
     handler = (settings["Handler"],) if "Handler" in settings else ()
     return Build(
         region=function.region,
@@ -45,8 +45,10 @@ def make_build(cloud: Cloud, function: Function, version: Version) -> Build:
         },
         timeout_s=settings["Timeout"],
         memory_mb=settings["MemorySize"],
-        log_group=settings["LoggingConfig"]["LogGroup"],
-        log_format=settings["LoggingConfig"]["LogFormat"],
+        log_group=logging["LogGroup"],
+        log_format=logging["LogFormat"],
+        system_level=logging.get("SystemLogLevel", "INFO"),
+        application_level=logging.get("ApplicationLogLevel", "INFO"),
         virtual=cloud.knobs.virtual,
     )
 

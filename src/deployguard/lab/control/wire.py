@@ -67,24 +67,33 @@ def handle(
 
     Raises: `AwsError` in Lambda's own words; 501 for what the lab does not implement.
     """
+    name, params = read(operation, path=path, query=query, headers=headers, body=body)
+    handler, model = HANDLERS[name], _service().operation_model(name)
+    if model.input_shape is not None:
+        validation.check(params, model.input_shape)
+    told = past.read(handler, cloud, region, params) if stale else handler(cloud, region, params)
+    return _answer(model, told)
+
+
+def read(
+    operation: str, *, path: str, query: Query, headers: Mapping[str, str], body: bytes
+) -> tuple[str, dict[str, Any]]:
+    """Return the operation that a request is for, and its members.
+
+    Raises: `AwsError` 501 for what the lab does not implement, 400 for what cannot be read.
+    """
     model = _service().operation_model(operation)
     route = _route(model.http["method"], path.partition("?")[0], query)
     name = route.operation if route else operation
-    handler = HANDLERS.get(name)
-    if route is None or handler is None:
+    if route is None or name not in HANDLERS:
         raise errors.not_in_lab(f"the Lambda operation {name}")
-    model = _service().operation_model(name)
-    params = _parameters(
-        model,
+    return name, _parameters(
+        _service().operation_model(name),
         _labels(route, path),
         query=query,
         headers={key.lower(): [value] for key, value in headers.items()},
         body=body,
     )
-    if model.input_shape is not None:
-        validation.check(params, model.input_shape)
-    told = past.read(handler, cloud, region, params) if stale else handler(cloud, region, params)
-    return _answer(model, told)
 
 
 def error(problem: AwsError) -> Answer:

@@ -118,11 +118,12 @@ class Container:
             outcome=ended,
             init_ms=first.duration_ms if first and not again else None,
         )
-        lines += logs.end_lines(self.build, run, style=self.shop.knobs.report_style)
+        style = self.shop.knobs.report_style
+        lines += logs.end_lines(self.build, run, style=style)
         if ended.status in ("failure", "timeout"):
             await self._reset()
         self._log(before + lines)
-        return Served(ended, lines)
+        return Served(logs.told(run, style=style), lines)
 
     def end(self) -> None:
         """Kill the runtime and forget the listener and the temporary files."""

@@ -73,7 +73,8 @@ def variables(
     task = build.root / TASK.lstrip("/")
     image = {name: value for name, value in build.environment.items() if name not in NOT_FROM_IMAGE}
     paths = [str(task), *_search_path(build)]
-    level = {"AWS_LAMBDA_LOG_LEVEL": "INFO"} if build.log_format == "JSON" else {}
+    is_json = build.log_format == "JSON"
+    level = {"AWS_LAMBDA_LOG_LEVEL": build.application_level} if is_json else {}
     return {
         "PATH": os.defpath,
         **INTERPRETER,

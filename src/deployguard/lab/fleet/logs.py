@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from deployguard.lab.nouns import Build
 
 TAIL = 4096  # bytes of the log that an answer may carry
 Line = tuple[int, str]  # milliseconds since the epoch, text with its line end
+LEVELS = ("DEBUG", "INFO", "WARN")  # of what the platform logs; text knows none
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,14 @@ def tail(lines: list[Line]) -> str:
 
 
 def init_lines(build: Build, init: Init) -> list[Line]:
-    """Report an initialization: always in JSON, only a failed one in text."""
+    """Report an initialization: in JSON as its level says, in text only a failed one."""
     if build.log_format == "JSON":
-        return [_json_init_start(init), _json_init_done(init)]
+        provisioned = init.initialization_type != "on-demand"
+        done = "WARN" if init.failed else "INFO" if provisioned else "DEBUG"
+        return [
+            *_from(build, "DEBUG", _json_init_start(init)),
+            *_from(build, done, _json_init_done(init)),
+        ]
     if init.failed is None:
         return []
     parts = [f"INIT_REPORT Init Duration: {init.duration_ms:.2f} ms", f"Phase: {init.phase}"]
@@ -66,7 +72,8 @@ def init_lines(build: Build, init: Init) -> list[Line]:
 def start_lines(build: Build, request_id: str, *, at: float) -> list[Line]:
     """Open an invocation."""
     if build.log_format == "JSON":
-        return [_json(at, "platform.start", requestId=request_id, version=build.version)]
+        line = _json(at, "platform.start", requestId=request_id, version=build.version)
+        return _from(build, "INFO", line)
     return [(_ms(at), f"START RequestId: {request_id} Version: {build.version}\n")]
 
 
@@ -78,6 +85,14 @@ def end_lines(build: Build, run: Run, *, style: str) -> list[Line]:
     lines.append(f"END RequestId: {run.request_id}\n")
     lines.append(_report(build, run, style=style))
     return [(_ms(run.ended), line) for line in lines]
+
+
+def told(run: Run, *, style: str) -> Outcome:
+    """Return the outcome as the caller sees it: the old style names no error type of a time-out."""
+    if style == "new" or run.outcome.status != "timeout":
+        return run.outcome
+    body = json.dumps({"errorMessage": _timed_out(run)}, separators=(",", ":"))
+    return replace(run.outcome, payload=body.encode())
 
 
 def _report(build: Build, run: Run, *, style: str) -> str:
@@ -107,10 +122,14 @@ def _old_reason(run: Run) -> list[str]:
     """Say what the old REPORT line cannot: why the platform ended an invocation."""
     outcome = run.outcome
     if outcome.status == "timeout":
-        return [f"{_iso(run.ended)} {run.request_id} {outcome.reason}\n\n"]
+        return [f"{_timed_out(run)}\n\n"]
     if outcome.status == "failure":
         return [f"RequestId: {run.request_id} Error: {outcome.reason}\n{outcome.error_type}\n"]
     return []
+
+
+def _timed_out(run: Run) -> str:
+    return f"{_iso(run.ended)} {run.request_id} {run.outcome.reason}"
 
 
 def _json_end(build: Build, run: Run) -> list[Line]:
@@ -125,9 +144,12 @@ def _json_end(build: Build, run: Run) -> list[Line]:
     if run.init_ms is not None:
         metrics["initDurationMs"] = round(run.init_ms, 3)
     done = {"durationMs": metrics["durationMs"], "producedBytes": len(run.outcome.payload)}
+    failed = run.outcome.status != "success"
+    ended = _json(run.ended, "platform.runtimeDone", **head, metrics=done)
+    report = _json(run.ended, "platform.report", **head, metrics=metrics)
     return [
-        _json(run.ended, "platform.runtimeDone", **head, metrics=done),
-        _json(run.ended, "platform.report", **head, metrics=metrics),
+        *_from(build, "WARN" if failed else "DEBUG", ended),
+        *_from(build, "WARN" if failed else "INFO", report),
     ]
 
 
@@ -148,6 +170,11 @@ def _json_init_done(init: Init) -> Line:
     if failed and failed.error_type:
         record["errorType"] = failed.error_type
     return _json(init.ended, "platform.initReport", **record)
+
+
+def _from(build: Build, level: str, line: Line) -> list[Line]:
+    """Return a line, unless the function has such lines hidden."""
+    return [line] if LEVELS.index(level) >= LEVELS.index(build.system_level) else []
 
 
 def _json(at: float, kind: str, **record: Any) -> Line:

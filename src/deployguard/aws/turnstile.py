@@ -15,10 +15,13 @@ from deployguard.errors import OutOfTime
 # share one limit, and so do all that is asked of Lambda. A deploy may be asking meanwhile, too.
 PER_SECOND = {
     "apigateway": 8.0,
+    "cloudtrail": 1.8,
     "cloudwatch": 15.0,
+    "ecr": 10.0,
     "elbv2": 8.0,
     "events": 15.0,
     "lambda": 12.0,
+    "logs": 4.5,
     "pipes": 5.0,
     "s3": 50.0,
     "scheduler": 15.0,
@@ -46,9 +49,10 @@ class Pace:
 class Turnstile:
     """Every call of a reading passes here before it is sent."""
 
-    def __init__(self, *, within_s: float) -> None:
-        """Open it for so long."""
+    def __init__(self, *, within_s: float, fewer: str = "--sources") -> None:
+        """Open it for so long; `fewer` is what can be asked for less."""
         self._within_s = within_s
+        self._fewer = fewer
         self.until = time.monotonic() + within_s
         self._paces = {service: Pace(rate) for service, rate in PER_SECOND.items()}
         self._lock = threading.Lock()
@@ -69,7 +73,7 @@ class Turnstile:
         return OutOfTime(
             f"not all was read within {self._within_s:.0f} s",
             cause="the account holds much, and AWS limits the calls in a second",
-            fix="give a longer --timeout, or name fewer --sources",
+            fix=f"give a longer --timeout, or fewer {self._fewer}",
         )
 
     def close(self) -> None:

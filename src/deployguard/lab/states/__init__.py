@@ -1,0 +1,1 @@
+"""Step Functions' executions: an interpreter of state machines, and the API that tells of them."""
