@@ -75,6 +75,7 @@ KNOBS = {
     "report_style": "the format of the REPORT line in logs, and of the answer after a time-out",
     "log_delay_s": "how long log lines take to appear",
     "trail_delay_s": "how long changes take to appear in CloudTrail's event history",
+    "metric_delay_s": "how long the metrics of Lambda take to appear in CloudWatch",
     "async_retry_s": "the pause before a failed asynchronous event is tried again",
     "states_pace": "how long waits and retry intervals of state machines take: this times what "
     "they say",

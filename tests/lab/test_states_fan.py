@@ -150,6 +150,20 @@ def test_branches_that_succeed_join(stage: Stage) -> None:
     ]
 
 
+def test_a_failure_need_not_have_a_name(stage: Stage) -> None:
+    execution = stage.run({"F": {"Type": "Fail"}})
+    assert details(stage.events(execution)[-1]) == {}
+    assert "error" not in stage.ended(execution)
+
+
+def test_a_history_ends_at_its_limit(stage: Stage) -> None:
+    loop = {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
+    execution = stage.run(loop)
+    assert "25000" in stage.ended(execution)["cause"]
+    events = stage.events(execution, PaginationConfig={"PageSize": 1000})
+    assert (len(events), events[-1]["type"]) == (25_000, "ExecutionFailed")
+
+
 def test_a_stopped_execution_says_only_that(stage: Stage) -> None:
     execution = stage.start(stage.machine({"W": {"Type": "Wait", "Seconds": 60, "End": True}}))
     stage.states.stop_execution(executionArn=execution, error="E", cause="c")

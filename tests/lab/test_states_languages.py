@@ -126,7 +126,7 @@ def test_pauses_grow_to_their_limit_and_end() -> None:
         ("$states.result[0] in [1, 3]", True),
         ("{'n': $states.input.n, 'gone': $states.input.gone}", {"n": 5}),
         ("[{'v': 1}, {'v': 2}].v", [1, 2]),
-        ("$sum([1, 2, 3]) / $count([1, 2])", 3.0),
+        ("$string($sum([1, 2, 3]) / $count([1, 2]))", "3"),
         ("$exists($states.input.gone)", False),
         ("$uppercase($states.context.State.Name)", "S"),
         ("[{'v': 1}, {'v': 2}][v = 2].v", 2),

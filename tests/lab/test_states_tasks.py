@@ -136,6 +136,8 @@ def test_a_callback_ends_the_task(stage: Stage, says: str) -> None:
     line = eventually(lambda: [line for line in stage.lines() if line.startswith("token ")])[0]
     token = line.split()[1]
     stage.states.send_task_heartbeat(taskToken=token)
+    with pytest.raises(stage.states.exceptions.InvalidOutput):
+        stage.states.send_task_success(taskToken=token, output="{")
     if says == "success":
         stage.states.send_task_success(taskToken=token, output='{"x": 1}')
         assert json.loads(stage.ended(execution)["output"]) == {"x": 1}

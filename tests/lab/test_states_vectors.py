@@ -13,14 +13,14 @@ from tests.lab.state_machines import ARN, HEADERS, ROLE, Stage, told
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "histories" / "tasks.json").read_text())
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["case"])
-def test_histories_as_recorded(vector: Any, stage: Stage) -> None:
-    stage.function(vector["handler"], Timeout=10)
-    states = json.loads(json.dumps(vector["states"]).replace("{arn}", ARN))
-    execution = stage.start(stage.machine(states), vector["input"])
-    assert stage.ended(execution)["status"] == vector["status"]
+@pytest.mark.parametrize("recorded", VECTORS, ids=lambda recorded: recorded["case"])
+def test_histories_as_recorded(recorded: Any, stage: Stage) -> None:
+    stage.function(recorded["handler"], Timeout=10)
+    states = json.loads(json.dumps(recorded["states"]).replace("{arn}", ARN))
+    execution = stage.start(stage.machine(states), recorded["input"])
+    assert stage.ended(execution)["status"] == recorded["status"]
     found = [_without_http(event) for event in told(stage.events(execution))]
-    wanted = json.dumps(vector["events"]).replace("{arn}", ARN).replace("{role}", ROLE)
+    wanted = json.dumps(recorded["events"]).replace("{arn}", ARN).replace("{role}", ROLE)
     assert found == json.loads(wanted)
 
 

@@ -211,7 +211,9 @@ class Session:
         """Return an ARN pattern for what a call names; AWS does not always say it."""
         for member, pattern in RESOURCES.items():
             if member in named:
-                return f"arn:{self.partition}:{pattern.format(self.region)}{named[member]}"
+                name = str(named[member])
+                whole = f"arn:{self.partition}:{pattern.format(self.region)}{name}"
+                return name if name.startswith("arn:") else whole
         return ""
 
     def _announce(self, client: Any, **_: Any) -> None:

@@ -43,6 +43,7 @@ class Child(NamedTuple):
 
     arn: str
     item: str | None  # where in its parent
+    state: str  # that started it
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class _Reading:
     def runs_map(self, event: Event, thread: Thread) -> None:
         arn = text(event.details, "mapRunArn")
         where = ".".join(filter(None, (self._where(thread), thread.state))) or None
-        self.map_runs.setdefault(arn, Child(arn, where))
+        self.map_runs.setdefault(arn, Child(arn, where, thread.state))
 
     def close(
         self, event: Event, thread: Thread, end: End, *, error: str = "", cause: str = ""
@@ -223,7 +224,7 @@ class _Reading:
     def _starts(self, told: Mapping[str, Any], thread: Thread) -> None:
         arn = text(told, "ExecutionArn")
         if thread.task in self.nested and names.EXECUTION.fullmatch(arn):
-            self.executions.setdefault(arn, Child(arn, self.nested[thread.task]))
+            self.executions.setdefault(arn, Child(arn, self.nested[thread.task], thread.state))
 
     def _change(self, thread: Thread, **changes: Any) -> None:
         if thread.task in self.attempts:

@@ -66,6 +66,7 @@ class Lab:
             clock=self.clock,
             knobs=self.knobs,
             log=self.elsewhere.log,
+            meter=self.elsewhere.meter,
             environment={
                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.inner_port}",
                 "AWS_ACCESS_KEY_ID": signature.ACCESS_KEY,

@@ -6,13 +6,16 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from deployguard.lab import meter
 from deployguard.lab.answers import Answer
 from deployguard.lab.calls import Call
 from deployguard.lab.knobs import Knobs
 from deployguard.lab.mended import Mended
+from deployguard.lab.meter import Meter
 from deployguard.lab.nouns import ACCOUNT, Build
 
 Lines = list[tuple[int, str]]
@@ -31,6 +34,7 @@ class Elsewhere:
         self.application: Callable[..., Any] | None = None
         self.mended = Mended()
         self.pending: list[Pending] = []  # by arrival
+        self.meter = Meter(knobs.clock)
 
     def log(self, build: Build, stream: str, lines: Lines) -> None:
         """Keep log lines of a container until somebody reads logs."""
@@ -42,7 +46,7 @@ class Elsewhere:
 
     async def serve(self, call: Call) -> Answer:
         """Let moto answer a call."""
-        due = self._due() if call.service == "logs" else []
+        due = self._due(call)
         answer = await asyncio.get_running_loop().run_in_executor(
             self.thread, self._answer, call, due
         )
@@ -59,6 +63,7 @@ class Elsewhere:
     async def reset(self) -> None:
         """Forget everything that moto and the log buffer hold."""
         self.pending.clear()
+        self.meter.points.clear()
         self.mended = Mended()
         if "moto" in sys.modules:  # its state belongs to the process, not to one lab
             await asyncio.get_running_loop().run_in_executor(self.thread, _forget)
@@ -67,13 +72,18 @@ class Elsewhere:
         """Stop the thread."""
         self.thread.shutdown(wait=False, cancel_futures=True)
 
-    def _due(self) -> list[Pending]:
+    def _due(self, call: Call) -> list[Callable[[], None]]:
+        """Return what is to be written before a call that may read it is answered."""
+        if call.service == "monitoring":
+            return [partial(meter.write, self.meter.due(delay_s=self.knobs.metric_delay_s))]
+        if call.service != "logs":
+            return []
         latest = self.knobs.clock.monotonic() - self.knobs.log_delay_s
         due = [entry for entry in self.pending if entry[0] <= latest]
         self.pending = [entry for entry in self.pending if entry[0] > latest]
-        return due
+        return [partial(_write, *entry[1:]) for entry in due]
 
-    def _answer(self, call: Call, due: list[Pending]) -> Answer:
+    def _answer(self, call: Call, due: list[Callable[[], None]]) -> Answer:
         mended = self.mended.serve(call)
         if mended is not None:
             return mended
@@ -82,13 +92,13 @@ class Elsewhere:
             self.mended.note(call, answer)
         return answer
 
-    def _serve(self, call: Call, due: list[Pending]) -> Answer:
+    def _serve(self, call: Call, due: list[Callable[[], None]]) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app
 
         if self.application is None:
             self.application = _application()
-        for _, region, group, stream, lines in due:
-            _write(region, group, stream, lines)
+        for write in due:
+            write()
         builder = EnvironBuilder(
             path=unquote(call.path),
             base_url=call.endpoint,
@@ -115,6 +125,7 @@ def _application() -> Callable[..., Any]:
 
     # The lab has the Lambda; moto's own must never start a container engine.
     default_user_config["lambda"] = {"use_docker": False}
+    meter.mend()
     return DomainDispatcherApplication(create_backend_app)
 
 

@@ -58,6 +58,7 @@ class Settings:
     report_style: str = "new"
     log_delay_s: float = 0.0
     trail_delay_s: float = 0.0
+    metric_delay_s: float = 0.0
     async_retry_s: float = 1.0
     states_pace: float = 1.0
     zero_destroys: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from deployguard.aws.session import Session
-from deployguard.errors import AwsFailure, NoCredentials, NotFound, OutOfTime, Trouble
+from deployguard.errors import AwsFailure, NoCredentials, NotFound, OutOfTime, Refusal, Trouble
 from deployguard.hazards import Grant
 from deployguard.routes.definitions import UnreadableError
 from deployguard.routes.names import Callee
@@ -14,6 +14,7 @@ from deployguard.routes.nouns import Served
 from deployguard.traffic import Caller, Unread
 
 Found = Iterator[Caller | Unread]
+UNREAD = (AwsFailure, OutOfTime, UnreadableError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,21 @@ def or_unread(what: str, found: Found, *, may_be_gone: bool = False) -> Found:
     """
     try:
         yield from found
-    except NotFound as failure:
-        if not may_be_gone:
-            yield Unread(what, failure.happened, failure.fix)
-    except NoCredentials:
-        raise
-    except AwsFailure as failure:
-        if failure.trouble is Trouble.CREDENTIALS:
-            raise
-        is_denied = failure.trouble is Trouble.DENIED
-        yield Unread(what, failure.cause if is_denied else failure.happened, failure.fix)
-    except OutOfTime as failure:
-        yield Unread(what, failure.happened, failure.fix)
-    except UnreadableError as failure:
-        yield Unread(what, str(failure), "read it by hand")
-    except KeyError as missing:  # only answers are indexed by name
-        yield Unread(what, f"AWS's answer lacks {missing}", "run again, or read it by hand")
+    except UNREAD as failure:
+        if not (may_be_gone and isinstance(failure, NotFound)):
+            yield unread(what, failure)
+
+
+def unread(what: str, failure: Exception) -> Unread:
+    """Say what is unknown because reading ended so; without credentials, nothing can be read."""
+    match failure:
+        case AwsFailure():
+            if isinstance(failure, NoCredentials) or failure.trouble is Trouble.CREDENTIALS:
+                raise failure
+            is_denied = failure.trouble is Trouble.DENIED
+            return Unread(what, failure.cause if is_denied else failure.happened, failure.fix)
+        case OutOfTime() | Refusal():
+            return Unread(what, failure.happened, failure.fix)
+        case KeyError():  # only answers are indexed by name
+            return Unread(what, f"AWS's answer lacks {failure}", "run again, or read it by hand")
+    return Unread(what, str(failure), "read it by hand")

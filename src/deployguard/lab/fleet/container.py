@@ -49,6 +49,7 @@ class Served:
 
     outcome: Outcome
     lines: list[Line]
+    duration_ms: float
 
 
 @dataclass(eq=False)
@@ -123,7 +124,7 @@ class Container:
         if ended.status in ("failure", "timeout"):
             await self._reset()
         self._log(before + lines)
-        return Served(logs.told(run, style=style), lines)
+        return Served(logs.told(run, style=style), lines, run.duration_ms)
 
     def end(self) -> None:
         """Kill the runtime and forget the listener and the temporary files."""

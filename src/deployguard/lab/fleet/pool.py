@@ -28,7 +28,8 @@ from deployguard.lab.fleet.outcome import Invocation
 from deployguard.lab.fleet.runtime_api import RuntimeApi
 from deployguard.lab.fleet.seams import Knobs, Limits, Log
 from deployguard.lab.fleet.zygote import Zygote
-from deployguard.lab.nouns import Build, Clock
+from deployguard.lab.meter import Meter
+from deployguard.lab.nouns import AwsError, Build, Clock
 
 TEND_S = 0.05  # how often memory, age and provisioned counts are looked at
 LOOKS = 50  # how many busy processes are measured at once: each look costs a little
@@ -66,6 +67,7 @@ class Fleet:
         clock: Clock,
         knobs: Knobs,
         log: Log,
+        meter: Meter | None = None,
         environment: Mapping[str, str] | None = None,
         runtime: tuple[str, ...] | None = None,
         init_limit_s: float = INIT_LIMIT_S,
@@ -77,6 +79,7 @@ class Fleet:
         self.clock = clock
         self.knobs = knobs
         self.log = log
+        self.meter = meter or Meter(clock)
         self.environment = dict(environment or {})
         self.runtime = runtime or default_runtime()
         self.init_limit_s = init_limit_s
@@ -141,15 +144,28 @@ class Fleet:
         The task goes on when the caller is gone: AWS does not stop a function for that either.
         """
         waiting = bool(self._pool(build).warm)
-        ticket = self.concurrency.admit(build, limits, provisioned=waiting)
+        try:
+            ticket = self.concurrency.admit(build, limits, provisioned=waiting)
+        except AwsError:
+            self.meter.refused(invocation.invoked_arn)
+            raise
+        began = self.meter.began(invocation.invoked_arn)
         container = self._take(build)
         if container.starts:
             container.state = "busy"
 
         async def serve() -> Served:
+            served = None
             try:
-                return await container.serve(invocation)
+                served = await container.serve(invocation)
+                return served
             finally:
+                self.meter.ended(
+                    invocation.invoked_arn,
+                    began,
+                    duration_ms=served.duration_ms if served else 0.0,
+                    failed=served is None or served.outcome.status != "success",
+                )
                 self.concurrency.release(ticket)
                 self._rest(container)
 

@@ -241,7 +241,8 @@ def _apply(sign: str, left: Any, right: Callable[[], Any]) -> Any:
         return _text(left) + _text(right())
     if sign == "in":
         return left in right()
-    return SIGNS[sign](left, right())
+    found = SIGNS[sign](left, right())
+    return int(found) if isinstance(found, float) and found.is_integer() else found
 
 
 def _text(value: Any) -> str:

@@ -223,7 +223,7 @@ class Executions:
 
     def _fail(self, execution: Execution, failure: FailureError) -> None:
         execution.history.add(execution.root.trail, "ExecutionFailed", failure.details())
-        execution.end(FAILED, self.clock.now(), failure.error, failure.cause)
+        execution.end(FAILED, self.clock.now(), failure.error or None, failure.cause)
 
     def _writer(self, execution: Execution) -> Callable[[Event], None] | None:
         """Return what logs an execution's events, if its machine has them logged."""

@@ -65,7 +65,12 @@ class Tokens:
 
     def succeed(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Serve SendTaskSuccess."""
-        self._find(asked).said.set_result(json.loads(asked["output"]))
+        waiting = self._find(asked)
+        try:
+            waiting.said.set_result(json.loads(asked["output"]))
+        except ValueError:
+            why = f"Invalid Output: '{asked['output']}' is not JSON"
+            raise AwsError(400, "InvalidOutput", why) from None
         return {}
 
     def fail(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -20,14 +20,15 @@ class FailureError(Exception):
     """A state failed, with an error name and a cause as Step Functions shows them."""
 
     def __init__(self, error: str, cause: str | None = None) -> None:
-        """Name the error; a time-out has no cause."""
+        """Name the error; a time-out has no cause, and a Fail state need not name one."""
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
 
     def details(self) -> dict[str, str]:
         """Return what an event tells of it."""
-        return {"error": self.error} | ({} if self.cause is None else {"cause": self.cause})
+        told = {"error": self.error or None, "cause": self.cause}
+        return {name: value for name, value in told.items() if value is not None}
 
     def output(self) -> dict[str, str]:
         """Return what a Catch hands on."""

@@ -71,6 +71,7 @@ class Walker:
             FailureError: a state failed, and nothing caught it.
         """
         while not scope.done:
+            await asyncio.sleep(0)  # a loop of states that do nothing must not stop the lab
             state = scope.program["States"][scope.at]
             if scope.entered:  # a redrive goes on from there, and does not enter it again
                 scope.trail.last = scope.entered
@@ -229,7 +230,7 @@ class Walker:
             path = step.state.get(f"{name}Path")
             given = step.fields.fill(step.state.get(name), step.values)
             told.append(given if path is None else step.values.path(path))
-        return FailureError(told[0] or "States.Failed", told[1])
+        return FailureError(told[0] or "", told[1])
 
     def _seconds(self, step: Step) -> float:
         until = step.state.get("Timestamp")
