@@ -47,6 +47,7 @@ COMMANDS = (
     "prune",
     "doctor",
     "routes",
+    "history",
     "stamp",
     "report",
 )
@@ -314,6 +315,7 @@ def needs() -> str:
         permissions.On.ROUTES: "the qualifiers",
         permissions.On.VERSIONS: "the versions",
         permissions.On.REPOSITORY: "the repository",
+        permissions.On.LOGS: "the log group",
         permissions.On.ACCOUNT: "`*`",
     }
     rows = [

@@ -198,7 +198,18 @@ def test_the_sample_that_is_no_output_still_has_the_codes_words() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["check", "verify", "rollback", "recover", "prune", "doctor", "routes", "stamp", "report"],
+    [
+        "check",
+        "verify",
+        "rollback",
+        "recover",
+        "prune",
+        "doctor",
+        "routes",
+        "history",
+        "stamp",
+        "report",
+    ],
 )
 def test_every_option_of_a_command_is_in_its_table(
     command: str, capsys: pytest.CaptureFixture[str]

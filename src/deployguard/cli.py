@@ -252,6 +252,29 @@ def _routes(parsed: argparse.Namespace) -> int:
     return found.exit_code
 
 
+def _history(parsed: argparse.Namespace) -> int:
+    """Show which builds served a function, as far as its log tells."""
+    from deployguard import pins
+    from deployguard.aws.session import Session
+    from deployguard.history import read, show
+    from deployguard.run import Record, Run
+    from deployguard.target import target_of
+
+    settings = _load(parsed)
+    target = target_of(settings.function)
+    session = Session(region=target.region)
+    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
+    try:
+        with run.resources, _signals(run):
+            pins.refuse_elsewhere(session, settings, target)
+            found = read.read(run, settings, target)
+    except Interrupted as end:
+        _talk(f"error: {end.happened}")
+        return end.exit_code
+    _print(show.shown(found, form=settings.history_format))
+    return 0
+
+
 def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
     from deployguard.report import files
     from deployguard.routes import render
@@ -337,6 +360,7 @@ COMMANDS = {
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
+    "history": Command("Show which builds served a function, as far as its log tells", _history),
     "report": Command("Reach the verdict of a saved report again, offline", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

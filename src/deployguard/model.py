@@ -341,6 +341,7 @@ class Setup:
     memory_mb: int = 128
     subnets: int = 0
     log_format: str = "Text"
+    log_group: str = ""
     log_levels: Mapping[str, str] = field(default_factory=dict)  # of the application, the system
     overrides: tuple[str, ...] = ()  # what ImageConfig puts in place of the image's own words
     is_durable: bool = False

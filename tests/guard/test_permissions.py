@@ -85,6 +85,10 @@ def routes(team: Team) -> list[Finished]:
     return [team.run("routes", team.name)]
 
 
+def history(team: Team) -> list[Finished]:
+    return [team.run("history", team.name)]
+
+
 def called_from_everywhere(team: Team) -> None:
     """Have what routes reads one by one, and a topic that no policy names is looked for in all."""
     team.ship("b2")
@@ -168,6 +172,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("prune", prune, many_versions, {"lambda:GetAlias", "lambda:UpdateAlias"}),
     ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments"}),
     ("routes", routes, called_from_everywhere, set()),
+    ("history", history, on_version_2, set()),
 ]
 EXIT_CODES = {"routes": [10]}  # where the alias serves the build before
 

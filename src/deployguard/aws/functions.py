@@ -343,6 +343,7 @@ def _setup(configuration: Mapping[str, Any]) -> Setup:
         memory_mb=configuration.get("MemorySize", 128),
         subnets=len(configuration.get("VpcConfig", {}).get("SubnetIds", ())),
         log_format=logging.get("LogFormat", "Text"),
+        log_group=logging.get("LogGroup") or f"/aws/lambda/{configuration['FunctionName']}",
         log_levels={of: logging[key] for of, key in levels.items() if key in logging},
         overrides=tuple(f"{key} {json.dumps(value)}" for key, value in overrides.items() if value),
         is_durable=bool(configuration.get("DurableConfig")),
