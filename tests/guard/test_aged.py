@@ -143,7 +143,7 @@ def test_an_age_that_does_not_fit_into_the_run_is_refused(
 
 def test_where_no_container_becomes_that_old_nothing_is_claimed(live: Team) -> None:
     ship(live, HEALTHY)
-    finished = live.check("--aged", "30", "--timeout", "31", "--hold-ms", "100")
+    finished = live.check("--aged", "30", "--timeout", "30.1", "--hold-ms", "100")
 
     assert (finished.exit_code, finished.findings) == (11, ["DG304"])
     assert "none at the age of 30 s" in seen(finished)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from deployguard.aws.session import Session
+from deployguard.config import Settings
+from deployguard.errors import OutOfTime
+from deployguard.history import read
+from deployguard.history.served import History
+from deployguard.run import Record, Run
+from deployguard.target import target_of
 from tests.guard.world import Finished, Team
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
@@ -200,6 +208,33 @@ def test_logs_that_may_not_be_read_end_it_with_what_to_grant(telling: Team) -> N
     assert finished.exit_code == 3
     assert "logs:FilterLogEvents" in finished.err
     assert finished.out == ""
+
+
+@pytest.fixture
+def reader(telling: Team, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], History]:
+    """Hand out a reading with so many calls at most."""
+    for name, value in telling.lab.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def reading(most_calls: int) -> History:
+        run = Run(Session(), Record("history"), timeout_s=60.0, say=lambda _: None)
+        settings = Settings(function=telling.name)
+        return read.read(run, settings, target_of(telling.name), most_calls=most_calls)
+
+    return reading
+
+
+def test_where_calls_run_out_the_newest_lines_are_what_was_read(
+    reader: Callable[[int], History],
+) -> None:
+    whole, cut = reader(200), reader(5)
+
+    assert [route.count for route in cut.routes] == [route.count for route in whole.routes] == [5]
+    assert whole.unread == ()
+    assert cut.span.until - cut.span.since == pytest.approx(7 * 86_400 / 8)
+    assert [each.what for each in cut.unread] == ["older breadcrumb lines"]
+    with pytest.raises(OutOfTime, match="the newest breadcrumb lines were not read"):
+        reader(0)
 
 
 @pytest.mark.parametrize("age", ["7", "d", "0d", "91d", "1w", "-1h", "99999d", "1.5h"])

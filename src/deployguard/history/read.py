@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from deployguard.run import Run
     from deployguard.target import Target
 
-MOST_PAGES = 200  # of log lines; CloudWatch lets five through in a second
+MOST_CALLS = 200  # for log lines; CloudWatch lets five through in a second
 HALVINGS = 7  # the newest slice of the time is this often halved
+CLOCK_S = 1.0  # AWS tells its time in whole seconds, and so up to one too little
 PATTERN = "{ $.deployguard.line = 1 }"
 
 
-def read(run: Run, settings: Settings, target: Target) -> History:
+def read(run: Run, settings: Settings, target: Target, *, most_calls: int = MOST_CALLS) -> History:
     """Read what served a function since some time ago; with a qualifier, on that route alone."""
     asking = Asking(run, fewer="--since")
     latest = run.record.function = functions.function(asking.session, target.name)
-    until = asking.session.now()
+    until = asking.session.now() + CLOCK_S
     asked = Span(until - seconds_of(settings.since), until)
-    lines, span = _lines(asking, _groups(asking, latest), asked)
+    lines, span = _lines(asking, _groups(asking, latest), asked, most_calls=most_calls)
     told = served.fold(lines, function=latest.arn, span=span)
     moves = _moves(asking, latest.arn, asked)
     if target.qualifier is not None:
@@ -61,27 +62,43 @@ def _groups(asking: Asking, latest: Function) -> list[str]:
     return sorted(found)
 
 
-def _lines(asking: Asking, groups: Sequence[str], span: Span) -> tuple[list[Crumb], Span]:
-    """Read the newest lines first, as far back as pages last; return them and the time read."""
+def _lines(
+    asking: Asking, groups: Sequence[str], span: Span, *, most_calls: int
+) -> tuple[list[Crumb], Span]:
+    """Read the newest lines first, as far back as calls last; return them and the time read."""
     found: dict[str, Crumb] = {}
-    before, covered = asking.calls, span.until
+    covered, last = span.until, asking.calls + most_calls
     for begin, end in _slices(span):
-        fresh: dict[str, Crumb] = {}
-        for group in groups:
-            left = MOST_PAGES - (asking.calls - before)
-            wanted = Wanted(group, begin, end, pattern=PATTERN)
-            page = logs.read(asking.session, wanted, most_pages=left) if left > 0 else None
-            if page is None or not page.is_whole:
-                return list(found.values()), _cut_short(asking, replace(span, since=covered))
-            for name, event in page.events:
-                crumb = crumbs.parse(event.text.strip(), stream=event.stream)
-                if crumb is not None:
-                    fresh[name] = crumb
+        fresh = _between(asking, groups, begin, end, most_calls=last - asking.calls)
+        if fresh is None:
+            return list(found.values()), _cut_short(asking, replace(span, since=covered))
         found |= fresh
         covered = begin
         asking.run.checkpoint()
         asking.run.say(f"{len(found)} breadcrumb lines so far, {asking.calls} calls")
     return list(found.values()), span
+
+
+def _between(
+    asking: Asking, groups: Sequence[str], begin: float, end: float, *, most_calls: int
+) -> dict[str, Crumb] | None:
+    """Read the lines of some time, by the ids of their events; None where not all can be read."""
+    found: dict[str, Crumb] = {}
+    last = asking.calls + most_calls
+    for group in groups:
+        if asking.calls >= last:
+            return None
+        wanted = Wanted(group, begin, end, pattern=PATTERN)
+        try:
+            told = logs.read(asking.session, wanted, most_pages=last - asking.calls)
+        except OutOfTime:
+            return None
+        if not told.is_whole:
+            return None
+        for name, event in told.events:
+            crumb = crumbs.parse(event.text.strip(), stream=event.stream)
+            found |= {} if crumb is None else {name: crumb}
+    return found
 
 
 def _slices(span: Span) -> Iterator[tuple[float, float]]:
@@ -95,7 +112,7 @@ def _slices(span: Span) -> Iterator[tuple[float, float]]:
 
 def _cut_short(asking: Asking, span: Span) -> Span:
     """Note that older lines were not read; refuse where none were."""
-    why = f"there are more than {MOST_PAGES} calls bring"
+    why = "there are more than the calls or the time of one run bring"
     if span.since == span.until:
         raise OutOfTime(
             f"the newest breadcrumb lines were not read: {why}",
