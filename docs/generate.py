@@ -48,6 +48,7 @@ COMMANDS = (
     "doctor",
     "routes",
     "history",
+    "compare",
     "stamp",
     "report",
 )

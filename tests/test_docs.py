@@ -21,7 +21,7 @@ from botocore import xform_name
 from ruamel.yaml import YAML
 
 from deployguard import cli, errors, run
-from deployguard.config import ASKING
+from deployguard.config import ASKING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
 from deployguard.permissions import COMMANDS, NEEDS
@@ -319,7 +319,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == set(ASKING)
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:

@@ -28,12 +28,9 @@ LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
-ASKING = (
-    *RUNNING,
-    "doctor",
-    "routes",
-    "history",
-)  # the commands that speak to AWS about a function
+# The commands that speak to AWS about a function, and those that do about executions.
+ASKING = (*RUNNING, "doctor", "routes", "history")
+INVESTIGATING = ("compare",)
 
 
 def option(
@@ -154,6 +151,7 @@ class Settings(BaseSettings):
         300.0,
         "seconds for the whole run",
         *ASKING,
+        *INVESTIGATING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -216,22 +214,26 @@ class Settings(BaseSettings):
         metavar="DIR",
     )
     format: Literal["text", "json"] = option(
-        "text", "what to print on stdout", *RUNNING, "doctor", "report"
+        "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
     )
     canary: bool = option(True, "send one canary to the alias", "doctor")
     expect_account: str | None = option(
         None,
         "refuse a function of any other account",
         *ASKING,
+        *INVESTIGATING,
         metavar="ACCOUNT",
         pattern=r"^[0-9]{12}$",
     )
-    expect_region: str | None = option(None, "refuse any other region", *ASKING, metavar="REGION")
+    expect_region: str | None = option(
+        None, "refuse any other region", *ASKING, *INVESTIGATING, metavar="REGION"
+    )
     expect_endpoint: str | None = option(
         None,
         "the one address besides AWS's own that calls may go to; where an account or a region is "
         "expected, no other is taken",
         *ASKING,
+        *INVESTIGATING,
         metavar="URL",
     )
 
@@ -247,6 +249,26 @@ class Settings(BaseSettings):
         "text", "what to print on stdout", "routes", flag="--format"
     )
 
+    executions: Annotated[tuple[str, ...], NoDecode] = option(
+        (), "ARNs of the executions", *INVESTIGATING, metavar="EXECUTION"
+    )
+    last_success: str | None = option(
+        None,
+        "the last execution of a state machine, or of its version or alias, that succeeded",
+        *INVESTIGATING,
+        metavar="STATE_MACHINE",
+    )
+    last_failure: str | None = option(
+        None, "the last one that failed or timed out", *INVESTIGATING, metavar="STATE_MACHINE"
+    )
+    children: int = option(
+        100,
+        "how many executions of each distributed Map to read, and of nested workflows",
+        *INVESTIGATING,
+        ge=1,
+        le=10_000,
+        metavar="N",
+    )
     since: str = option(
         "7d", "how far to look back: minutes, hours or days, such as 24h", "history", metavar="AGE"
     )
@@ -271,7 +293,7 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", "ignore", "sources", mode="before")
+    @field_validator("also", "ignore", "sources", "executions", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         """Accept a comma- or space-separated list, from the environment or as one option."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from deployguard.config import Settings
 
 
+POSITIONAL = {"function": "?", "executions": "*"}
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are ours, and whose options are made when it is used, from `command`.
 
@@ -63,9 +66,13 @@ def _add_option(
     variable = f"DEPLOYGUARD_{name.upper()}"
     default = "" if field.default in (None, (), "", False) else f", default {field.default}"
     text = f"{field.description} [{variable}{default}]".replace("%", "%%")
-    if name == "function":
+    if name in POSITIONAL:
         parser.add_argument(
-            name, nargs="?", metavar="FUNCTION", default=argparse.SUPPRESS, help=text
+            name,
+            nargs=POSITIONAL[name],
+            metavar=name.upper().removesuffix("S"),
+            default=argparse.SUPPRESS,
+            help=text,
         )
         return
     kwargs: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}

@@ -84,7 +84,11 @@ def log_group(function: str) -> str:
 CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
-COMMANDS = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
+COMPARE = "compare"
+# What asks about a function, and what asks about executions.
+ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
+INVESTIGATING = (COMPARE,)
+COMMANDS = (*ASKING, *INVESTIGATING)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
 DISCOVERING = (CHECK, VERIFY, ROUTES)
@@ -99,7 +103,7 @@ def _rows(
 
 
 NEEDS = (
-    *_rows(Role.OBSERVER, On.FUNCTION, COMMANDS, "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.FUNCTION, ASKING, "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
     *_rows(
@@ -310,6 +314,79 @@ NEEDS = (
         (HISTORY,),
         "cloudtrail:LookupEvents",
         without="when aliases were moved is not told",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeExecution",
+        "states:GetExecutionHistory",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeMapRun",
+        "states:ListExecutions",
+        without="what the children of distributed Maps did is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeStateMachine",
+        without="what express workflows did is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "states:DescribeStateMachineForExecution",
+        without="what definitions say of timeouts and retries is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "logs:FilterLogEvents",
+        without="only the history tells which version ran, and nothing how",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "cloudtrail:LookupEvents",
+        without="what an alias or $LATEST served is not known where no log line tells",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        INVESTIGATING,
+        "cloudwatch:GetMetricData",
+        without="throttles and concurrency are not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.VERSIONS,
+        INVESTIGATING,
+        "lambda:GetFunction",
+        without="which image a version is, and how it is configured, is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        INVESTIGATING,
+        "lambda:GetAlias",
+        without="what an alias serves now is not known",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        INVESTIGATING,
+        "ecr:BatchGetImage",
+        "ecr:DescribeImages",
+        "ecr:GetDownloadUrlForLayer",
+        without="images have a digest, and no build id, tags or date",
     ),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from deployguard.aws.session import Session
+from deployguard.errors import AwsFailure
 from deployguard.executions import events
 from deployguard.executions.events import Event
 
@@ -53,10 +54,13 @@ class Logging(NamedTuple):
 
 
 def describe(session: Session, arn: str) -> Description:
-    """Describe an execution."""
-    told: Mapping[str, Any] = session.read(
-        f"read execution {arn}", _client(session).describe_execution, executionArn=arn
-    )
+    """Describe an execution, without the data where they are encrypted with a key of others."""
+    try:
+        told = _describe(session, arn)
+    except AwsFailure as failure:
+        if not is_encrypted(failure):
+            raise
+        told = _describe(session, arn, includedData="METADATA_ONLY")
     return Description(
         machine=told.get("stateMachineVersionArn") or told["stateMachineArn"],
         alias=told.get("stateMachineAliasArn", ""),
@@ -67,6 +71,18 @@ def describe(session: Session, arn: str) -> Description:
         cause=told.get("cause", ""),
         redrives=told.get("redriveCount", 0),
     )
+
+
+def is_encrypted(failure: AwsFailure) -> bool:
+    """Say whether a call failed only because data were asked for that are encrypted."""
+    return failure.code.startswith("Kms")
+
+
+def _describe(session: Session, arn: str, **named: str) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = session.read(
+        f"read execution {arn}", _client(session).describe_execution, executionArn=arn, **named
+    )
+    return told
 
 
 def history(session: Session, arn: str, *, with_data: bool = True) -> Iterator[Event]:

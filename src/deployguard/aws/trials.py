@@ -51,7 +51,7 @@ def _of_repository(operation: str, **named: Any) -> Trial:
 
 def _of_log_group(service: str, operation: str, **named: Any) -> Trial:
     def call(session: Session, resource: str) -> Any:
-        group = resource.split(":")[6]
+        group = NOBODY if resource == "*" else resource.split(":")[6]
         return getattr(session.client(service), operation)(logGroupName=group, **named)
 
     return call

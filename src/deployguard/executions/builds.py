@@ -51,6 +51,7 @@ def build(attempt: Attempt, found: Found, evidence: Evidence) -> Build:
     told = found.invocation.build_id if found.invocation else None
     digest, how = _digest(attempt, version, known, evidence, told=told)
     image = evidence.images.get(digest or "", Image())
+    is_certain = how in (Known.HISTORY, Known.STREAM)  # what a container says is no better
     return Build(
         version=version,
         version_known=known,
@@ -58,7 +59,7 @@ def build(attempt: Attempt, found: Found, evidence: Evidence) -> Build:
         digest_known=how,
         tags=image.tags,
         pushed=image.pushed,
-        build_id=told or image.build_id,
+        build_id=(image.build_id if is_certain else None) or told or image.build_id,
     )
 
 

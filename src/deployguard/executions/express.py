@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from deployguard.aws import executions, logs
 from deployguard.aws.executions import Description
@@ -33,7 +34,8 @@ def read(asking: Asking, child: Child) -> History:
             cause="it is an express workflow, and its logging is off",
             fix="set its logging level to ALL, with execution data, and run it again",
         )
-    if logging.level != "ALL" or not logging.has_data:
+    is_partial = logging.level != "ALL"
+    if is_partial or not logging.has_data:
         asking.note(
             Unread(
                 f"much of what {name} did",
@@ -50,17 +52,16 @@ def read(asking: Asking, child: Child) -> History:
         what = f"the end of the log group {logging.group}"
         fix = "keep fewer days of log lines"
         asking.note(Unread(what, f"it has more than {MOST_PAGES} pages", fix))
-    told = (events.of_log(each.text) for _, each in found.events)
-    own = {each[1].id: each[1] for each in told if each is not None and each[0] == child.arn}
+    logged = (events.of_log(each.text) for _, each in found.events)
+    own = {each[1].id: each[1] for each in logged if each is not None and each[0] == child.arn}
     if not own:
         raise Refusal(
             f"no event of {child.arn} is in the log group {logging.group}",
             cause="it never existed, its log lines have expired, or they have not arrived yet",
             fix="check the ARN; log lines may take minutes to arrive",
         )
-    return history.read(
-        (own[number] for number in sorted(own)), execution=child.arn, item=child.item
-    )
+    told = history.read(map(own.__getitem__, sorted(own)), execution=child.arn, item=child.item)
+    return replace(told, is_partial=is_partial or not found.is_whole)
 
 
 def described(arn: str, told: History) -> Description:

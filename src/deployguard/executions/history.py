@@ -54,6 +54,7 @@ class History:
     executions: tuple[Child, ...] = ()  # nested workflows
     map_runs: tuple[Child, ...] = ()
     hides: bool = False  # what went into the tasks
+    is_partial: bool = False  # not all of it could be read
     input_size: int | None = None
     input_hash: str = ""
     first: float | None = None  # when

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from typing import NamedTuple
 
 from deployguard.executions.nouns import Attempt, End, Invocation
 
-SLACK_S = 0.25  # by which the clocks of Step Functions and of a container may differ
-ENDED = (End.SUCCEEDED, End.FAILED)  # with an answer of the function, so it had ended, too
+TIGHT_S, LOOSE_S = 0.01, 0.25  # by which clocks of Step Functions and containers may differ
+LATE_S = 10.0  # an initialization, which may end after Step Functions gave up
+ANSWERED = (End.SUCCEEDED, End.FAILED)  # so the invocation had ended, too
 
 
 class Found(NamedTuple):
@@ -45,31 +47,43 @@ def joined(
             found[number] = Found(named[0], named[0].version)
             taken.add(id(named[0]))
     for function, of_function in invocations.items():
-        free = [each for each in of_function if id(each) not in taken]
-        unnamed = {
+        left = {
             number: attempt
             for number, attempt in enumerate(attempts)
             if attempt.function == function
             and not attempt.request_id
             and attempt.end is not End.REFUSED
         }
-        for number, by_time in _by_time(unnamed, free):
-            found[number] = by_time
+        for slack_s in (TIGHT_S, LOOSE_S):
+            free = [each for each in of_function if id(each) not in taken]
+            for group, by_time in _by_time(left, free, slack_s):
+                for number in group.attempts:
+                    found[number] = by_time
+                taken |= set(group.invocations)
+            left = {number: each for number, each in left.items() if found[number] is NOTHING}
     return found
 
 
-def _fits(attempt: Attempt, invocation: Invocation) -> bool:
+def _fits(attempt: Attempt, invocation: Invocation, slack_s: float = LOOSE_S) -> bool:
     """Say whether an invocation can have been an attempt, by its version and by when it ran."""
     numbered = attempt.qualifier if (attempt.qualifier or "").isdigit() else attempt.version
     if numbered and invocation.version not in (numbered, None):
         return False
     if invocation.started is None:
         return True
-    end = attempt.ended if attempt.ended is not None else float("inf")
-    if not attempt.scheduled - SLACK_S <= invocation.started <= end + SLACK_S:
+    latest = _latest(attempt, slack_s)
+    if not attempt.scheduled - slack_s <= invocation.started <= latest:
         return False
-    is_after = invocation.ended is not None and invocation.ended > end + SLACK_S
-    return not (attempt.end in ENDED and is_after)
+    is_after = invocation.ended is not None and invocation.ended > latest
+    return not (attempt.end in ANSWERED and is_after)
+
+
+def _latest(attempt: Attempt, slack_s: float) -> float:
+    """Return until when an attempt's invocation may have begun."""
+    if attempt.ended is None:
+        return math.inf
+    is_loose = slack_s == LOOSE_S and attempt.end not in ANSWERED
+    return attempt.ended + (LATE_S if is_loose else slack_s)
 
 
 @dataclass
@@ -81,20 +95,21 @@ class _Group:
 
 
 def _by_time(
-    attempts: Mapping[int, Attempt], invocations: Iterable[Invocation]
-) -> Iterator[tuple[int, Found]]:
+    attempts: Mapping[int, Attempt], invocations: Iterable[Invocation], slack_s: float
+) -> Iterator[tuple[_Group, Found]]:
     """Match what ran at the same time; where several did, only what holds whichever was which."""
-    for group in _groups(attempts, invocations):
+    for group in _groups(attempts, invocations, slack_s):
         if len(group.attempts) != len(group.invocations):
             continue  # one that is missing, or a stranger among them
         versions = {invocation.version for invocation in group.invocations.values()}
         version = versions.pop() if len(versions) == 1 else None
         only = next(iter(group.invocations.values())) if len(group.invocations) == 1 else None
-        for number in group.attempts:
-            yield number, Found(only, version, is_by_time=True)
+        yield group, Found(only, version, is_by_time=True)
 
 
-def _groups(attempts: Mapping[int, Attempt], invocations: Iterable[Invocation]) -> Iterator[_Group]:
+def _groups(
+    attempts: Mapping[int, Attempt], invocations: Iterable[Invocation], slack_s: float
+) -> Iterator[_Group]:
     """Yield the groups that share no candidate, in the order of time."""
     timed = sorted(
         ((each.started, number, each) for number, each in enumerate(invocations) if each.started),
@@ -103,15 +118,14 @@ def _groups(attempts: Mapping[int, Attempt], invocations: Iterable[Invocation]) 
     starts = [each[0] for each in timed]
     group, until = _Group(), 0
     for number, attempt in sorted(attempts.items(), key=lambda each: each[1].scheduled):
-        end = attempt.ended if attempt.ended is not None else float("inf")
-        low = bisect_left(starts, attempt.scheduled - SLACK_S)
-        high = bisect_right(starts, end + SLACK_S)
+        low = bisect_left(starts, attempt.scheduled - slack_s)
+        high = bisect_right(starts, _latest(attempt, slack_s))
         if group.attempts and low >= until:
             yield group
             group = _Group()
         until = max(until, high)
         group.attempts.append(number)
-        near = (each for _, place, each in timed[low:high] if _fits(attempt, each))
+        near = (each for _, place, each in timed[low:high] if _fits(attempt, each, slack_s))
         group.invocations |= {id(each): each for each in near}
     if group.attempts:
         yield group

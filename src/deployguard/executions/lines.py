@@ -105,6 +105,9 @@ class _Stream:
 
     def _start(self, place: int, mark: Mark) -> None:
         running = self.open
+        if running and running.id == mark.id:
+            self._say(mark)
+            return
         if running and not running.is_over and self.last_end.get(running.id, -1) > place:
             self.denied[mark.id] = running
             self._say(mark)

@@ -65,6 +65,7 @@ class Execution:
     input_hash: str = ""
     children_read: int = 0  # of the children of Maps
     children: int = 0
+    is_partial: bool = False  # a history could not be read whole, so attempts may be missing
     unread: tuple[Unread, ...] = ()
 
 

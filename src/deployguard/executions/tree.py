@@ -39,6 +39,7 @@ class _Growing:
     seen: set[str] = field(default_factory=set)
     children: int = 0
     children_read: int = 0
+    is_partial: bool = False
 
 
 def read(asking: Asking, arn: str, *, most_children: int) -> Tree:
@@ -73,7 +74,7 @@ def _history(asking: Asking, child: Child) -> History:
     if not child.state:
         return reading(asking, child)
     what = f"the history of {names.short(child.arn)}"
-    return asking.attempt(what, partial(reading, asking, child)) or History()
+    return asking.attempt(what, partial(reading, asking, child)) or History(is_partial=True)
 
 
 def _standard(asking: Asking, child: Child) -> History:
@@ -86,7 +87,7 @@ def _standard(asking: Asking, child: Child) -> History:
     try:
         return told(with_data=True)
     except AwsFailure as failure:
-        if not failure.code.startswith("Kms"):
+        if not executions.is_encrypted(failure):
             raise
         return told(with_data=False)
 
@@ -117,6 +118,7 @@ def _below(
                 f"the children of {names.short(run.arn)}",
                 lambda run=run: _children(asking, growing, run),  # type: ignore[misc]
             )
+            growing.is_partial |= children is None
             yield from _chosen(
                 asking, growing, children or [], most=most_children, of=f"children of {run.state}"
             )
@@ -199,6 +201,7 @@ def _execution(
         input_hash=root.input_hash,
         children_read=growing.children_read,
         children=growing.children,
+        is_partial=growing.is_partial or any(told.is_partial for told in growing.histories),
     )
 
 
