@@ -49,6 +49,7 @@ COMMANDS = (
     "prune",
     "doctor",
     "routes",
+    "history",
     "compare",
     "explain",
     "stamp",
@@ -336,6 +337,7 @@ def needs() -> str:
         permissions.On.ROUTES: "the qualifiers",
         permissions.On.VERSIONS: "the versions",
         permissions.On.REPOSITORY: "the repository",
+        permissions.On.LOGS: "the log group",
         permissions.On.ACCOUNT: "`*`",
     }
     rows = [

@@ -33,6 +33,7 @@ from deployguard.model import (
     Replacement,
     Round,
     Route,
+    SelfTest,
     Setup,
     Severity,
     Stamp,
@@ -134,7 +135,13 @@ def _evidence() -> dict[str, Evidence]:
         name: _on(live, _probe(live, answer=answer, detail=detail))
         for name, (answer, detail) in failed.items()
     }
+    young = _on(live, *fresh)
+    aged = _probe(live, sent=9.0, self_test=SelfTest(True))
+    old = _probe(live, sent=13.0, self_test=SelfTest(False, "TimeoutError"), uptime_s=4.3)
     return silent | {
+        "DG311": replace(young, aged=(_round(old),)),
+        "DG312": replace(young, policy=Policy(aged_s=4.0), aged=(_round(aged), _round(old))),
+        "DG313": replace(young, aged=(_round(_probe(live, sent=9.0)),)),
         "DG101": replace(_on(latest), digests={LATEST: OLD_DIGEST}),
         "DG102": replace(_on(live), expected=Expected(NEW_DIGEST, None, Link.NONE)),
         "DG104": _on(live, _probe(live, build_id=OLD)),
@@ -181,15 +188,18 @@ def _evidence() -> dict[str, Evidence]:
     }
 
 
+def _round(*probes: Probe) -> Round:
+    return Round(1, started=0.0, connect_s=0.1, ramp_s=0.0, peak_overlap=1, probes=probes)
+
+
 def _on(route: Route, *probes: Probe) -> Evidence:
-    burst = Round(1, started=0.0, connect_s=0.1, ramp_s=0.0, peak_overlap=1, probes=probes)
     return Evidence(
         expected=Expected(NEW_DIGEST, NEW, Link.VERIFIED),
         policy=Policy(),
         mode=Mode(),
         routes=(route,),
         digests={LATEST: NEW_DIGEST, "42": NEW_DIGEST, "41": OLD_DIGEST},
-        rounds=(burst,) if probes else (),
+        rounds=(_round(*probes),) if probes else (),
     )
 
 
@@ -206,6 +216,8 @@ def _probe(
     version: str = "42",
     said: str = "",
     sent: float = 0.0,
+    uptime_s: float = 2.1,
+    self_test: SelfTest | None = None,
 ) -> Probe:
     crumb = Breadcrumb(
         nonce="0" * 32,
@@ -220,8 +232,9 @@ def _probe(
         log_stream="2026/01/02/[42]0123456789abcdef",
         request_id="",
         initialization_type="on-demand",
-        uptime_s=269.0,
+        uptime_s=uptime_s,
         remaining_ms=29_000.0,
+        self_test=self_test,
     )
     is_crumb = answer is Answer.BREADCRUMB
     return Probe(

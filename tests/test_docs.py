@@ -212,7 +212,18 @@ def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> No
 
 @pytest.mark.parametrize(
     "command",
-    ["check", "verify", "rollback", "recover", "prune", "doctor", "routes", "stamp", "report"],
+    [
+        "check",
+        "verify",
+        "rollback",
+        "recover",
+        "prune",
+        "doctor",
+        "routes",
+        "history",
+        "stamp",
+        "report",
+    ],
 )
 def test_every_option_of_a_command_is_in_its_table(
     command: str, capsys: pytest.CaptureFixture[str]

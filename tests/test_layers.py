@@ -13,6 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "deployguard"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = {
+    "aging",
     "breadcrumb",
     "coverage",
     "diagnosis",
@@ -46,6 +47,9 @@ PURE = {
     "executions/separate",
     "executions/settings",
     "findings",
+    "history/chart",
+    "history/render",
+    "history/served",
     "hazards",
     "judge",
     "lease",

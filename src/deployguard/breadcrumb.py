@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from deployguard import stamp
 from deployguard.errors import ConfigurationError
-from deployguard.model import Breadcrumb, Stamp
+from deployguard.model import Breadcrumb, SelfTest, Stamp
 
 SIZE_CAP = 64 << 10
 HEX32 = re.compile(r"[0-9a-f]{32}")
@@ -53,6 +53,7 @@ def parse(payload: bytes, *, nonce: str) -> Breadcrumb:
         uptime_s=_number(crumb, "uptime_s"),
         remaining_ms=_number(crumb, "remaining_ms") if crumb.get("remaining_ms") else None,
         invoked_arn=_plain(crumb, "invoked_arn"),
+        self_test=_self_test(crumb.get("self_test")),
     )
 
 
@@ -82,6 +83,19 @@ def _stamp(crumb: Mapping[str, Any]) -> tuple[Stamp | None, str | None]:
         return None, _shown(error.happened)
 
 
+def _self_test(told: Any) -> SelfTest | None:
+    """Read how a self-test ended; whatever else stands there tells nothing."""
+    if not isinstance(told, dict):
+        return None
+    ok, detail = told.get("ok"), told.get("detail")
+    seconds = told.get("seconds")
+    return SelfTest(
+        ok=ok if isinstance(ok, bool) else None,
+        detail=_shown(detail) if isinstance(detail, str) else "",
+        seconds=float(seconds) if _is_sensible(seconds) else 0.0,
+    )
+
+
 def _shown(text: str) -> str:
     return "".join(char for char in text[:200] if char.isprintable())
 
@@ -93,10 +107,13 @@ def _container(crumb: Mapping[str, Any]) -> str:
 
 def _number(crumb: Mapping[str, Any], key: str) -> float:
     value = crumb.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < 1e11:  # type: ignore[operator]
+    if not _is_sensible(value):
         raise NotABreadcrumb(f"the breadcrumb's {key} is not a sensible number")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
+
+
+def _is_sensible(value: Any) -> TypeGuard[float]:
+    return type(value) in (int, float) and 0 <= value < 1e11
 
 
 def _plain(crumb: Mapping[str, Any], key: str) -> str:

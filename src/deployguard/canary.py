@@ -41,6 +41,7 @@ _container = os.urandom(16).hex()
 _born = time.time()
 _started = time.monotonic()
 _invocations = itertools.count(1)
+_calls = itertools.count(1)  # those of the invocations that are no canaries
 _logs = os.environ.get("DEPLOYGUARD_LOG") or "birth"
 _is_lambda = "AWS_LAMBDA_RUNTIME_API" in os.environ  # no test of a handler is to print anything
 _testing: Any = None  # the thread of the last self-test
@@ -79,7 +80,7 @@ def breadcrumb(
     """Return the answer to a canary, or None for an ordinary event."""
     invocation = next(_invocations)
     request = _request(event)
-    if _is_lambda and (invocation == 1 or _logs == "invocation") and _logs != "off":
+    if _is_lambda and _is_told(invocation, is_canary=request is not None):
         _log(_self(context, os.environ, invocation=invocation), is_canary=request is not None)
     if request is None:
         return None
@@ -145,6 +146,12 @@ def _answer(
     return answer if stamp_error is None else {**answer, "stamp_error": stamp_error}
 
 
+def _is_told(invocation: int, *, is_canary: bool) -> bool:
+    # Its birth, and its first call where a canary gave birth to it: so each that served is told.
+    is_first_call = not is_canary and next(_calls) == 1
+    return _logs == "invocation" or (_logs != "off" and (invocation == 1 or is_first_call))
+
+
 def _log(fields: dict[str, Any], *, is_canary: bool) -> None:
     """Write one line that is JSON by itself, which Lambda passes on in either log format."""
     try:
@@ -157,6 +164,7 @@ def _log(fields: dict[str, Any], *, is_canary: bool) -> None:
             "at": time.time(),
             "uptime_s": time.monotonic() - _started,
             "canary": is_canary,
+            "logs": _logs,
         }
         sys.stdout.write(json.dumps({"deployguard": line}) + "\n")
         sys.stdout.flush()

@@ -43,6 +43,9 @@ def main(arguments: Sequence[str]) -> int:
             outputs = {"verdict": "ERROR", "exit-code": str(error.exit_code)}
             ci.write_outputs(os.environ, outputs, report_dir=Path.cwd())
         return error.exit_code
+    except Interrupted as end:
+        _talk(f"error: {end.happened}")
+        return end.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
@@ -252,27 +255,44 @@ def _routes(parsed: argparse.Namespace) -> int:
     return found.exit_code
 
 
+def _history(parsed: argparse.Namespace) -> int:
+    """Show which builds served a function, as far as its log tells."""
+    from deployguard.history import read, show
+    from deployguard.target import target_of
+
+    settings = _load(parsed)
+    target = target_of(settings.function)
+    with _asking(settings, target, command=parsed.command) as run:
+        found = read.read(run, settings, target)
+    _print(show.shown(found, form=settings.history_format))
+    return 0
+
+
 def _investigate(parsed: argparse.Namespace) -> int:
     """Find out what happened in executions, and print it."""
-    from deployguard import pins
-    from deployguard.aws.session import Session
     from deployguard.executions import stories
     from deployguard.report import files
-    from deployguard.run import Record, Run
 
     settings = _load(parsed)
     target = stories.target(settings, parsed.command)
-    session = Session(region=target.region)
-    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
-    try:
-        with run.resources, _signals(run):
-            pins.refuse_elsewhere(session, settings, target)
-            told = stories.STORIES[parsed.command](run, settings)
-    except Interrupted as end:
-        _talk(f"error: {end.happened}")
-        return end.exit_code
+    with _asking(settings, target, command=parsed.command) as run:
+        told = stories.STORIES[parsed.command](run, settings)
     _print(files.dump(told.document) if settings.format == "json" else told.text)
     return told.exit_code
+
+
+@contextmanager
+def _asking(settings: Settings, target: Target, *, command: str) -> Iterator[Run]:
+    """Hand out a run that reads, and is in the place where it is meant to be."""
+    from deployguard import pins
+    from deployguard.aws.session import Session
+    from deployguard.run import Record, Run
+
+    session = Session(region=target.region)
+    run = Run(session, Record(command), timeout_s=settings.timeout, say=_talk)
+    with run.resources, _signals(run):
+        pins.refuse_elsewhere(session, settings, target)
+        yield run
 
 
 def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
@@ -360,6 +380,7 @@ COMMANDS = {
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
     "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
+    "history": Command("Show which builds served a function, as far as its log tells", _history),
     "compare": Command("Say whether two executions ran the same images", _investigate),
     "explain": Command("Say why an execution failed, and what decides that", _investigate),
     "report": Command("Reach the verdict of a saved report again, offline", _report),

@@ -23,11 +23,14 @@ from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
+UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
+LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
-ASKING = (*RUNNING, "doctor", "routes")  # the commands that speak to AWS about a function
-INVESTIGATING = ("compare", "explain")  # those that speak to it about executions
+# The commands that speak to AWS about a function, and those that do about executions.
+ASKING = (*RUNNING, "doctor", "routes", "history")
+INVESTIGATING = ("compare", "explain")
 
 
 def option(
@@ -163,6 +166,16 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         metavar="SECONDS",
     )
+    aged: float | None = option(
+        None,
+        "probe the same containers again until they are so many seconds old",
+        "check",
+        "verify",
+        gt=0,
+        le=43_200,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
     lock: bool = option(
         True,
         "keep other runs away from the function meanwhile, by a lease on it",
@@ -256,6 +269,12 @@ class Settings(BaseSettings):
         le=10_000,
         metavar="N",
     )
+    since: str = option(
+        "7d", "how far to look back: minutes, hours or days, such as 24h", "history", metavar="AGE"
+    )
+    history_format: Literal["text", "json", "svg"] = option(
+        "text", "what to print on stdout", "history", flag="--format"
+    )
 
     build_id: str | None = option(
         None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
@@ -299,6 +318,13 @@ class Settings(BaseSettings):
     def _is_a_version(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[1-9][0-9]{0,18}", value):
             raise ValueError("expected the number of a published version")
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _is_an_age(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9][0-9]{0,4}[mhd]", value) or seconds_of(value) > LONGEST_S:
+            raise ValueError("expected minutes, hours or days up to 90d, such as 90m, 24h or 7d")
         return value
 
     @field_validator("also", "ignore")
@@ -350,6 +376,11 @@ def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
         return Settings(**{**below, **typed})
     except ValidationError as error:
         raise _explained(error, typed=typed, in_file=below) from error
+
+
+def seconds_of(age: str) -> float:
+    """Return an age such as 24h in seconds."""
+    return int(age[:-1]) * UNITS[age[-1]]
 
 
 def _refuse_unknown_names(environ: Mapping[str, str]) -> None:

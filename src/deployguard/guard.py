@@ -28,7 +28,9 @@ def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
     if prepared is None:
         return None
     if settings.dry_run:
-        return prepared.plan.steps(prepared.live, also=settings.also, on_stale=settings.on_stale)
+        return prepared.plan.steps(
+            prepared.live, also=settings.also, on_stale=settings.on_stale, aged_s=settings.aged
+        )
     with journal.held(run, settings, target.name, needed=prepared.plan.writes) as is_outdated:
         if is_outdated:
             prepared = _prepare(run, settings, target, alias=alias)

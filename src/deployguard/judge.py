@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from deployguard import coverage, diagnosis, shape
+from deployguard import aging, coverage, diagnosis, shape
 from deployguard.model import (
     LATEST,
     Answer,
@@ -61,12 +61,29 @@ def ruling(evidence: Evidence) -> Ruling:
     )
     if evidence.superseded:
         return Ruling(Verdict.SUPERSEDED, True, routes, (diagnosis.superseded(evidence), *findings))
-    doubts = diagnosis.doubts(evidence)
+    late = _late(evidence)
+    if late:
+        verdict = Verdict.STALE
+    aged = aging.doubts(evidence, is_fresh=verdict is Verdict.FRESH)
+    doubts = (*late, *diagnosis.doubts(evidence), *aged)
     if doubts:
         verdict = worst((verdict, Verdict.INCONCLUSIVE))
-    findings = (*doubts, *findings, *diagnosis.warnings(evidence))
+    findings = (*doubts, *findings, *diagnosis.warnings(evidence), *aging.warnings(evidence))
     is_decided_stale = any(r.decided and r.verdict is Verdict.STALE for r in routes)
     return Ruling(verdict, is_decided_stale or all(r.decided for r in routes), routes, findings)
+
+
+def _late(evidence: Evidence) -> tuple[Finding, ...]:
+    """Name the old builds that answered while containers were left to age."""
+    probes = [probe for each in evidence.aged for probe in each.probes]
+    stale = [probe for probe in probes if state(evidence, probe) is State.STALE]
+    if not stale:
+        return ()
+    qualifier = stale[0].qualifier
+    known = (route for route in evidence.routes if route.qualifier == qualifier)
+    route = next(known, Route("", qualifier, {qualifier: 1.0}))
+    states = [State.STALE] * len(stale)
+    return diagnosis.unproven(evidence, route, stale, states=states, seen=Coverage(Claim.NONE))
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

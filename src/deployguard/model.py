@@ -60,6 +60,15 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class SelfTest:
+    """How the user's own self-test ended in a container."""
+
+    ok: bool | None  # None where it told nothing, such as when it took too long
+    detail: str = ""  # sanitised and short
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Breadcrumb:
     """What a container says of itself to a canary; times are its own clock's Unix seconds."""
 
@@ -78,6 +87,7 @@ class Breadcrumb:
     uptime_s: float  # monotonic, since import
     remaining_ms: float | None
     invoked_arn: str = ""
+    self_test: SelfTest | None = None  # None where there is none, or it was not asked for
 
 
 class Answer(StrEnum):
@@ -171,6 +181,7 @@ class Policy:
     pool_factor: float = 2.5
     discovery: Discovery = Discovery.OFF
     ignored: tuple[str, ...] = ()  # qualifiers that are meant to serve another build
+    aged_s: float = 0.0  # how old a container is to be seen; 0 where nobody asks
 
 
 @dataclass(frozen=True)
@@ -233,6 +244,7 @@ class Evidence:
     routes: tuple[Route, ...]
     digests: Mapping[str, str]  # of every version that AWS told of: version -> sha256:<hex>
     rounds: tuple[Round, ...] = ()
+    aged: tuple[Round, ...] = ()  # the same containers, as they grow older
     changed_at: float = 0.0  # run seconds of the last change that old answers may outlive
     updated: float = 0.0  # Unix seconds of the last update of $LATEST, by AWS's clock
     builds: Mapping[str, str] = field(default_factory=dict)  # build id -> where it comes from
@@ -250,6 +262,11 @@ class Evidence:
         """Return the callers that traffic comes from, and that are to reach the expected build."""
         ignored = self.policy.ignored
         return tuple(c for c in self.callers if c.use is Use.CALLS and c.qualifier not in ignored)
+
+    @property
+    def spent(self) -> int:
+        """Return how many probes were sent."""
+        return sum(len(each.probes) for each in (*self.rounds, *self.aged))
 
     def callers_of(self, qualifier: str) -> tuple[Caller, ...]:
         """Return those that call a qualifier."""

@@ -27,6 +27,7 @@ class On(StrEnum):
     ROUTES = "Routes"  # the qualifiers that callers use
     VERSIONS = "Versions"  # any published version
     REPOSITORY = "Images"
+    LOGS = "Logs"  # the function's own log group
     ACCOUNT = "Account"  # what cannot be narrowed
 
 
@@ -59,27 +60,34 @@ class Scope:
         return tuple(found)
 
     def _of(self, on: On) -> tuple[str, ...]:
-        match on:
-            case On.FUNCTION:
-                return (self.function,)
-            case On.VERSIONS:
-                return (f"{self.function}:*",)
-            case On.REPOSITORY:
-                return (self.repository,)
-            case On.ACCOUNT:
-                return ("*",)
+        fixed = {
+            On.FUNCTION: self.function,
+            On.VERSIONS: f"{self.function}:*",
+            On.REPOSITORY: self.repository,
+            On.LOGS: f"{log_group(self.function)}:*",
+            On.ACCOUNT: "*",
+        }
+        if on in fixed:
+            return (fixed[on],)
         if not self.qualifiers:
             return (self.function, f"{self.function}:*")
         bare = (self.function,) if LATEST in self.qualifiers else ()
         return (*bare, *(f"{self.function}:{qualifier}" for qualifier in self.qualifiers))
 
 
+def log_group(function: str) -> str:
+    """Return the ARN of the log group that a function has unless it is given another."""
+    _, partition, _, region, account, _, name = function.split(":")
+    return f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{name}"
+
+
 CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
-DOCTOR, ROUTES = "doctor", "routes"
+DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
 COMPARE, EXPLAIN = "compare", "explain"
-ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES)  # about a function
-INVESTIGATING = (COMPARE, EXPLAIN)  # executions
+# What asks about a function, and what asks about executions.
+ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
+INVESTIGATING = (COMPARE, EXPLAIN)
 COMMANDS = (*ASKING, *INVESTIGATING)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
@@ -292,6 +300,28 @@ NEEDS = (
         "states:ListStateMachineVersions",
         "states:ListStateMachines",
         without=UNSHOWN,
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (HISTORY,),
+        "lambda:ListAliases",
+        without="the log groups of older versions are not looked at",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.VERSIONS,
+        (HISTORY,),
+        "lambda:GetFunction",
+        without="the log groups of older versions are not looked at",
+    ),
+    *_rows(Role.OBSERVER, On.LOGS, (HISTORY,), "logs:FilterLogEvents"),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (HISTORY,),
+        "cloudtrail:LookupEvents",
+        without="when aliases were moved is not told",
     ),
     *_rows(
         Role.OBSERVER,

@@ -40,13 +40,17 @@ class Plan:
         """Say whether anything is to be changed."""
         return self.publish or self.move
 
-    def steps(self, live: Live, *, also: Iterable[str], on_stale: str) -> tuple[str, ...]:
+    def steps(
+        self, live: Live, *, also: Iterable[str], on_stale: str, aged_s: float | None = None
+    ) -> tuple[str, ...]:
         """Say each step in words."""
         version = self.version or "the published version"
         steps = []
         if self.publish:
             steps.append(f"publish $LATEST ({live.expected.digest}) unless it is published already")
         steps.append(f"probe {version} before traffic reaches it")
+        if aged_s:
+            steps.append(f"probe its containers again until they are {aged_s:g} s old")
         if self.create:
             steps.append(f"create alias {self.alias} at {version}")
         elif self.move:
@@ -164,6 +168,16 @@ def refuse_long_hold(function: Function, *, hold_ms: int) -> None:
             finding="DG503",
             fix=f"hold for at most {longest} ms, or give the function more time",
             command=f"deployguard check FUNCTION --hold-ms {longest}",
+        )
+
+
+def refuse_long_wait(aged_s: float, *, timeout_s: float) -> None:
+    """Refuse to wait for an age that no container reaches before the run ends."""
+    if aged_s >= timeout_s:
+        raise Refusal(
+            f"--aged {aged_s:g} does not fit into --timeout {timeout_s:g}",
+            cause="containers are waited for until they are that old, within the run's own time",
+            fix=f"give a --timeout well above {aged_s:g}, or a lower --aged",
         )
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from deployguard import breadcrumb, burst, judge
+from deployguard import aging, breadcrumb, burst, judge
 from deployguard.aws import canaries, functions, metrics
 from deployguard.breadcrumb import NotABreadcrumb, Replayed
 from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling, State
@@ -24,8 +24,7 @@ def until_ruled(run: Run, evidence: Evidence) -> Evidence:
     while True:
         run.checkpoint()
         ruling = judge.ruling(evidence)
-        spent = sum(len(each.probes) for each in evidence.rounds)
-        budget = evidence.policy.max_probes - spent
+        budget = evidence.policy.max_probes - evidence.spent
         if ruling.decided or budget <= 0:
             return evidence
         open_ones = [ruled for ruled in ruling.routes if not ruled.decided]
@@ -40,6 +39,29 @@ def until_ruled(run: Run, evidence: Evidence) -> Evidence:
         throttled = any(probe.answer is Answer.THROTTLED for probe in fired.probes)
         ceiling = max(1, sum(sizes.values()) // 2) if throttled else min(free, ceiling * 2)
         evidence = replace(evidence, rounds=(*evidence.rounds, fired))
+
+
+def until_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
+    """Probe a qualifier's containers twice, and again until they are old; return all evidence."""
+    size = min(_free(run, evidence), evidence.policy.agreeing_probes)
+    resume_at: float | None = 0.0
+    while resume_at is not None and _can_wait(run, evidence):
+        if resume_at > run.now:
+            run.say(f"the containers are left alone for {resume_at - run.now:.0f} s, to age")
+        run.wait_until(resume_at)
+        run.checkpoint()
+        if evidence.spent + size > evidence.policy.max_probes:
+            break
+        number, hold_ms = len(evidence.aged) + 1, evidence.policy.hold_ms
+        fired = fire(run, {qualifier: size}, number=number, hold_ms=hold_ms, self_test=True)
+        evidence = replace(evidence, aged=(*evidence.aged, fired))
+        resume_at = aging.resume_at(evidence)
+    return evidence
+
+
+def _can_wait(run: Run, evidence: Evidence) -> bool:
+    """Say whether the containers will be old enough before the run has to end."""
+    return max(aging.ripe_at(evidence) or 0.0, run.now) < run.timeout_s
 
 
 def _sizes(evidence: Evidence, due: Sequence[RouteRuling], *, ceiling: int) -> dict[str, int]:
@@ -67,14 +89,21 @@ def _free(run: Run, evidence: Evidence) -> int:
     return max(1, int((limit - in_use) * SHARE))
 
 
-def fire(run: Run, sizes: Mapping[str, int], *, number: int = 1, hold_ms: int = 0) -> Round:
+def fire(
+    run: Run,
+    sizes: Mapping[str, int],
+    *,
+    number: int = 1,
+    hold_ms: int = 0,
+    self_test: bool = False,
+) -> Round:
     """Send so many canaries to each qualifier at once, and read what comes back."""
     wanted = [
         (qualifier, secrets.token_hex(16), hold_ms)
         for qualifier, size in sizes.items()
         for _ in range(size)
     ]
-    requests = canaries.requests(run.session, run.function.name, wanted)
+    requests = canaries.requests(run.session, run.function.name, wanted, self_test=self_test)
     started = run.now
     deadline_s = max(1.0, min(run.left, run.function.timeout_s + ANSWER_MARGIN_S))
     fired = run.lines(requests[0].url).fire(

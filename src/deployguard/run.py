@@ -187,6 +187,13 @@ class Run:
             raise AssertionError("no image was resolved yet")
         return self.record.expected
 
+    @property
+    def ruling(self) -> Ruling:
+        """Return what the evidence so far says, once it was judged."""
+        if self.record.ruling is None:
+            raise AssertionError("nothing was judged yet")
+        return self.record.ruling
+
     def lines(self, url: str) -> Connections:
         """Return the connections that probes travel on, opened for the first and kept after."""
         if self._lines is None:

@@ -11,6 +11,7 @@ from deployguard.model import Evidence, Function, Policy, Route, Ruling, Verdict
 from deployguard.run import Run
 from deployguard.traffic import Caller, Discovery
 
+AGING = ("check", "verify")
 BEFORE_TRAFFIC = "deployguard, before traffic"
 
 
@@ -26,6 +27,7 @@ def start(
         grace_s=settings.grace,
         discovery=Discovery(settings.routes),
         ignored=settings.ignore,
+        aged_s=_aged_s(run, settings),
     )
     return Evidence(
         expected=run.expected,
@@ -38,19 +40,37 @@ def start(
     )
 
 
+def _aged_s(run: Run, settings: Settings) -> float:
+    """Return how old a container is to be seen, where the command asks for that."""
+    aged_s = settings.aged if run.record.command in AGING else None
+    plan.refuse_long_wait(aged_s or 0.0, timeout_s=settings.timeout)
+    return aged_s or 0.0
+
+
 def before_traffic(run: Run, evidence: Evidence, version: Function) -> Evidence:
     """Probe a version that no caller reaches yet, and add what that shows."""
     gate = Route(BEFORE_TRAFFIC, version.version, {version.version: 1.0})
     digests = {**evidence.digests, version.version: version.digest or ""}
-    return of_probes(run, replace(evidence, routes=(gate,), digests=digests))
+    evidence = of_probes(run, replace(evidence, routes=(gate,), digests=digests))
+    return _grown_old(run, evidence, qualifier=version.version)
 
 
 def of_routes(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ...]) -> None:
     """Probe what each qualifier serves, and make sure afterwards that it still serves it."""
     evidence, routes = _with_routes(run, name, evidence, qualifiers)
-    evidence = of_probes(run, evidence)
+    evidence = _grown_old(run, of_probes(run, evidence), qualifier=qualifiers[0])
     superseded = discover.changes_since(run, name, routes, digests=evidence.digests)
     rule(run, replace(evidence, superseded=superseded))
+
+
+def _grown_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
+    """Where that is asked for, see how the containers of a fresh route answer when they age."""
+    is_fresh = judge.worst(each.verdict for each in run.ruling.routes) is Verdict.FRESH
+    if not evidence.policy.aged_s or evidence.aged or not is_fresh:
+        return evidence
+    evidence = probe.until_old(run, evidence, qualifier=qualifier)
+    rule(run, evidence)
+    return evidence
 
 
 def survey(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ...]) -> Evidence:

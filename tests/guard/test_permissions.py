@@ -95,6 +95,10 @@ def compare(team: Team) -> list[Finished]:
     return [team.run("compare", execution["executionArn"], "--last-success", MACHINE)]
 
 
+def history(team: Team) -> list[Finished]:
+    return [team.run("history", team.name)]
+
+
 def called_from_everywhere(team: Team) -> None:
     """Have what routes reads one by one, and a topic that no policy names is looked for in all."""
     team.ship("b2")
@@ -200,6 +204,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments", "iam:GetRole"}),
     ("routes", routes, called_from_everywhere, set()),
     ("compare", compare, executed, set()),
+    ("history", history, on_version_2, set()),
 ]
 EXIT_CODES = {
     "routes": [10],  # where the alias serves the build before

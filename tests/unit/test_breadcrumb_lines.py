@@ -31,6 +31,7 @@ FIELDS = {
     "at": 1767380269.5,
     "uptime_s": 0.25,
     "canary": False,
+    "logs": "birth",
 }
 PROGRAM = """
 import sys
@@ -47,7 +48,8 @@ def handler(event, context):
     print("handled", event)
 
 ask = {"deployguard": {"canary": 1, "nonce": "0" * 32}}
-for event in (1, 2, ask):
+events = {"canary first": (ask, 1, 2)}.get(sys.argv[-1], (1, 2, ask))
+for event in events:
     handler(event, Context())
 """
 
@@ -56,12 +58,12 @@ def line(**changes: Any) -> str:
     return json.dumps({"deployguard": {**FIELDS, **changes}})
 
 
-def written(**environment: str) -> list[str]:
+def written(*arguments: str, **environment: str) -> list[str]:
     """Return what a container prints that serves two events and a canary."""
     inside = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", **environment}
     source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, STREAM],
+        [sys.executable, "-c", PROGRAM, STREAM, *arguments],
         env={**source, **{name: value for name, value in inside.items() if value}},
         capture_output=True,
         text=True,
@@ -84,6 +86,16 @@ def test_a_container_writes_one_line_when_it_begins_to_serve() -> None:
     assert (crumb.version, crumb.qualifier, crumb.request_id) == ("42", "live", "request")
     assert crumb.born <= crumb.at
     assert crumb.build_id is None
+    assert not crumb.tells_each
+
+
+def test_a_container_that_a_canary_started_tells_its_first_call_too() -> None:
+    birth, call, *rest = written("canary first")
+
+    assert rest == ["handled 1", "handled 2"]
+    crumbs_of = [crumbs.parse(each, stream=STREAM) for each in (birth, call)]
+    told = [(c.event.value, c.invocation, c.is_canary) for c in crumbs_of if c is not None]
+    assert told == [("birth", 1, True), ("invocation", 2, False)]
 
 
 def test_each_invocation_is_told_when_that_is_asked_for() -> None:
@@ -92,6 +104,7 @@ def test_each_invocation_is_told_when_that_is_asked_for() -> None:
     told = [(c.event.value, c.invocation, c.is_canary) for c in lines if c is not None]
     assert told == [("birth", 1, False), ("invocation", 2, False), ("invocation", 3, True)]
     assert len({c.container for c in lines if c is not None}) == 1
+    assert all(c.tells_each for c in lines if c is not None)
 
 
 @pytest.mark.parametrize(

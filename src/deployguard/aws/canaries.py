@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def requests(
-    session: Session, name: str, canaries: Sequence[tuple[str, str, int]]
+    session: Session,
+    name: str,
+    canaries: Sequence[tuple[str, str, int]],
+    *,
+    self_test: bool = False,
 ) -> list[burst.Request]:
     """Prepare a signed Invoke for each (qualifier, nonce, hold in ms), as the SDK would send it."""
     captured: list[AWSPreparedRequest] = []
@@ -29,7 +33,8 @@ def requests(
     events.register("before-send.lambda.Invoke", keep)
     try:
         for qualifier, nonce, hold_ms in canaries:
-            payload = {"deployguard": {"canary": 1, "nonce": nonce, "hold_ms": hold_ms}}
+            asked = {"canary": 1, "nonce": nonce, "hold_ms": hold_ms}
+            payload = {"deployguard": {**asked, "self_test": True} if self_test else asked}
             with translated(f"prepare a canary for {name}:{qualifier}"):
                 client.invoke(
                     FunctionName=name, Qualifier=qualifier, Payload=json.dumps(payload).encode()

@@ -342,7 +342,7 @@ def _setup(configuration: Mapping[str, Any]) -> Setup:
         memory_mb=configuration.get("MemorySize", 128),
         subnets=len(configuration.get("VpcConfig", {}).get("SubnetIds", ())),
         log_format=logging.get("LogFormat", "Text"),
-        log_group=logging.get("LogGroup", ""),
+        log_group=logging.get("LogGroup") or f"/aws/lambda/{configuration['FunctionName']}",
         log_levels={of: logging[key] for of, key in levels.items() if key in logging},
         is_durable=bool(configuration.get("DurableConfig")),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from deployguard.aws.session import Session
@@ -48,6 +49,23 @@ def moves(
             if all(served.get(each, -1.0) >= move.at for each in wanted):
                 break
     return sorted(found, key=lambda move: move.at), True
+
+
+def between(
+    session: Session, function: str, *, since: float, until: float
+) -> tuple[list[Move], bool]:
+    """Return what was changed of a function meanwhile, oldest first, and whether none can lack.
+
+    Times are whole seconds, so events of one second stay in the order in which they came.
+    """
+    found: list[Move] = []
+    is_whole = True
+    for name in (*reversed(ALIASES), *reversed(CODE), *CONFIGURATION):  # what creates, then updates
+        events = list(islice(_told(session, name, since=since, until=until), MOST + 1))
+        is_whole = is_whole and len(events) <= MOST
+        moves = (_move(event) for event in reversed(events))
+        found += (move for move in moves if move is not None and move.function == function)
+    return sorted(found, key=lambda move: move.at), is_whole
 
 
 def _told(session: Session, name: str, *, since: float, until: float) -> Iterator[Any]:

@@ -49,12 +49,21 @@ def _of_repository(operation: str, **named: Any) -> Trial:
     return call
 
 
+def _of_log_group(service: str, operation: str, **named: Any) -> Trial:
+    def call(session: Session, resource: str) -> Any:
+        group = NOBODY if resource == "*" else resource.split(":")[6]
+        return getattr(session.client(service), operation)(logGroupName=group, **named)
+
+    return call
+
+
 def _of_account(service: str, operation: str, **named: Any) -> Trial:
     return lambda session, _: getattr(session.client(service), operation)(**named)
 
 
 TRIALS: Mapping[str, Trial] = {
     "apigateway:GET": _of_account("apigateway", "get_rest_apis", limit=1),
+    "cloudtrail:LookupEvents": _of_account("cloudtrail", "lookup_events", MaxResults=1),
     "cloudwatch:GetMetricStatistics": _of_account(
         "cloudwatch",
         "get_metric_statistics",
@@ -102,6 +111,9 @@ TRIALS: Mapping[str, Trial] = {
         "list_provisioned_concurrency_configs", MaxItems=1
     ),
     "lambda:ListVersionsByFunction": _of_function("list_versions_by_function", MaxItems=1),
+    "logs:FilterLogEvents": _of_log_group(
+        "logs", "filter_log_events", startTime=0, endTime=1, limit=1
+    ),
     "pipes:ListPipes": _of_account("pipes", "list_pipes", Limit=1),
     "scheduler:GetSchedule": _of_account("scheduler", "get_schedule", Name=NOBODY),
     "scheduler:ListSchedules": _of_account("scheduler", "list_schedules", MaxResults=1),

@@ -51,6 +51,7 @@ def _examples(
         On.FUNCTION: arn,
         On.ROUTES: f"{arn}:{alias}",
         On.VERSIONS: f"{arn}:1",
+        On.LOGS: f"{permissions.log_group(arn)}:log-stream:",
         On.ACCOUNT: "*",
     }
     if isinstance(latest, Function) and latest.image_uri:

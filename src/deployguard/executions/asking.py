@@ -25,10 +25,10 @@ PROGRESS_S = 3.0
 class Asking:
     """A reading of what happened: its calls, and what it could not read."""
 
-    def __init__(self, run: Run) -> None:
-        """Begin with the time that the run has left."""
+    def __init__(self, run: Run, *, fewer: str = "--children") -> None:
+        """Begin with the time that the run has left; `fewer` is what can be asked for less."""
         self.run = run
-        self._turnstile = Turnstile(within_s=run.left, fewer="--children")
+        self._turnstile = Turnstile(within_s=run.left, fewer=fewer)
         self.session = run.session.beside(self._turnstile, until=self._turnstile.until)
         self._unread: dict[Unread, None] = {}
 

@@ -40,6 +40,7 @@ def parse(text: str, *, stream: str) -> Crumb | None:
         request_id=fields["request_id"],
         stream=stream,
         is_canary=fields.get("canary") is True,
+        tells_each=fields.get("logs") == "invocation",
     )
 
 

@@ -143,6 +143,7 @@ class Crumb:
     request_id: str
     stream: str
     is_canary: bool
+    tells_each: bool = False  # whether its container writes a line for each invocation
 
     @property
     def qualifier(self) -> str | None:

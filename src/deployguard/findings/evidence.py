@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployguard.findings.kind import Kind
+from deployguard.model import Severity
 
 KINDS = {
     "DG301": Kind(
@@ -76,5 +77,26 @@ KINDS = {
         "grant what is missing, name what can be read by --sources, or let callers name the alias",
         "deployguard doctor FUNCTION --policy --commands routes",
         expected="all that calls the function, as --routes required demands",
+    ),
+    "DG311": Kind(
+        "The self-test fails",
+        "the code, or something that it depends on, does not work in these containers",
+        "read the function's log of this time, and mend what the self-test names",
+        "aws logs tail /aws/lambda/NAME --since 10m",
+    ),
+    "DG312": Kind(
+        "A container behaves otherwise when it is older",
+        "old state of a process: something that was made when it started, such as a deadline, a "
+        "token or a connection, is no longer good",
+        "make it anew in each invocation; replacing the containers helps until the next are as old",
+        "deployguard refresh FUNCTION --alias ALIAS --remedy publish",
+    ),
+    "DG313": Kind(
+        "No self-test tells how containers age",
+        "the image has none, or a helper from before there were any, so only the canary itself "
+        "was seen to age",
+        "give the canary a self-test: `@canary(self_test=...)`, and build again",
+        "docker build $(deployguard stamp) --provenance=false .",
+        severity=Severity.WARNING,
     ),
 }

@@ -67,6 +67,9 @@ def asked_on(call: Call) -> str:
     if call.service == "sqs":
         queue = str(call.json().get("QueueUrl", "")).rpartition("/")[2]
         return f"arn:aws:sqs:{call.region}:{ACCOUNT}:{queue}"
+    if call.service == "logs":
+        group = str(call.json().get("logGroupName", ""))
+        return f"arn:aws:logs:{call.region}:{ACCOUNT}:log-group:{group}:log-stream:"
     return f"{call.arn}:{call.qualifier}" if call.qualifier else call.arn
 
 

@@ -15,10 +15,12 @@ def all_in(evidence: Evidence) -> Iterator[str]:
     yield from _of_policy(evidence.policy)
     for route in evidence.routes:
         yield from _of_route(route)
-    numbers = [each.number for each in evidence.rounds]
-    if numbers != list(range(1, len(numbers) + 1)):
-        yield "its rounds are not numbered in order"
-    probes = [probe for each in evidence.rounds for probe in each.probes]
+    for rounds in (evidence.rounds, evidence.aged):
+        numbers = [each.number for each in rounds]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield "its rounds are not numbered in order"
+    every = (*evidence.rounds, *evidence.aged)
+    probes = [probe for each in every for probe in each.probes]
     if len({probe.nonce for probe in probes}) < len(probes):
         yield "two probes have one nonce"
     last_answered = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from deployguard import coverage, judge
+from deployguard import aging, coverage, judge
 from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
 from deployguard.findings import KINDS, filled
 from deployguard.model import (
@@ -138,7 +138,7 @@ def _judged(
     """Return the members that follow from the evidence, and from what it is about."""
     if evidence is None:
         nothing: dict[str, Any] = {"routes": [], "coverage": _coverage([]), "containers": []}
-        nothing |= {"callers": [], "unread": [], "replacement": None}
+        nothing |= {"callers": [], "unread": [], "replacement": None, "aged": None}
         return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
     return {
@@ -149,6 +149,7 @@ def _judged(
         "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),
         "findings": [_told(finding, known) for finding in ruling.findings] if ruling else [],
+        "aged": aging.summary(evidence),
         "rounds": [_round(evidence, each) for each in evidence.rounds],
         "evidence": [EVIDENCE.dump_python(evidence, mode="json")],
     }

@@ -42,6 +42,8 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     for route in function["routes"]:
         yield from _route(route, _calling(function, route["qualifier"]))
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
+    if function.get("aged"):
+        yield f"  aged        {_aged(function['aged'])}"
     if function["replacement"]:
         yield f"  replaced    {_replaced(function['replacement'])}"
     if function.get("unread"):
@@ -126,6 +128,14 @@ def _containers(containers: list[Mapping[str, Any]], *, is_fresh: bool) -> Itera
         )
     if len(suspects) > SHOWN_CONTAINERS:
         yield f"              and {len(suspects) - SHOWN_CONTAINERS} more in report.json"
+
+
+def _aged(aged: Mapping[str, Any]) -> str:
+    """Say how old containers were seen, and how their self-tests ended."""
+    results = [f"{count} {end}" for end, count in aged["self_tests"].items() if count]
+    tests = f"self-tests {', '.join(results)}" if results else "no self-test"
+    containers = _count(aged["containers"], "container")
+    return f"{aged['old']} of {containers} seen {aged['seconds']:g} s old: {tests}"
 
 
 def _replaced(replacement: Mapping[str, Any]) -> str:
