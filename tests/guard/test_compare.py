@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from deployguard.executions import document_comparison
 from deployguard.lab.client import Client
 from tests.guard.world import Finished, Team
 from tests.lab.state_machines import INVOKE, Stage, eventually
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 LIVE = f"{FUNCTION}:live"
+SCHEMA = json.loads(Path(document_comparison.__file__).with_name("comparison.json").read_text())
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:m"
 PLAIN = b"""
 import time
@@ -70,7 +73,10 @@ class World:
     def compare(self, *arguments: str) -> Comparison:
         """Run the command, and return what it tells programs."""
         told = self.team.run("compare", *arguments, "--format", "json")
-        return Comparison(told, json.loads(told.out) if told.out else {})
+        document = json.loads(told.out) if told.out else {}
+        if document:
+            jsonschema.validate(document, SCHEMA, format_checker=jsonschema.FormatChecker())
+        return Comparison(told, document)
 
     def show(self, *arguments: str) -> str:
         """Run the command, and return what it tells people."""
@@ -188,8 +194,9 @@ def test_cloudtrail_tells_what_latest_was(world: World) -> None:
     machine = world.stage.machine({"Work": invoke(FUNCTION)})
     first = world.stage.start(machine)
     world.stage.ended(first)
-    world.ship("b2")
     world.lab.set(clock_step_s=2000)
+    world.ship("b2")
+    world.lab.set(clock_step_s=3000)
     second = world.stage.start(machine)
     world.stage.ended(second)
     found = world.compare(first, second)

@@ -16,8 +16,10 @@ from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS, On
 from tests.guard.callers import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
+from tests.lab.state_machines import Stage
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:m"
 LEFT = "deployguard/1 owner=0123abcd by=somebody until=2026-01-02T18:57:49Z alias=live:1>2"
 SIMULATE = "iam:SimulatePrincipalPolicy"
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:lambda:invoke"
@@ -83,6 +85,12 @@ def doctor(team: Team) -> list[Finished]:
 
 def routes(team: Team) -> list[Finished]:
     return [team.run("routes", team.name)]
+
+
+def compare(team: Team) -> list[Finished]:
+    states = team.lab.client("stepfunctions")
+    (execution,) = states.list_executions(stateMachineArn=MACHINE)["executions"]
+    return [team.run("compare", execution["executionArn"], "--last-success", MACHINE)]
 
 
 def called_from_everywhere(team: Team) -> None:
@@ -153,6 +161,27 @@ def killed(team: Team) -> None:
     )
 
 
+def executed(team: Team) -> None:
+    """Run a workflow of which only logs, CloudTrail and the API together tell what ran."""
+    team.ship("b2", handler=b"def handler(event, context):\n    return {}\n")
+    stage = Stage(team.lab)
+    group = "arn:aws:logs:eu-west-1:123456789012:log-group:/states/m:*"
+    destinations = [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}]
+    task = {"Type": "Task", "Resource": f"{ARN}:live", "End": True}
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+        "StartAt": "R",
+        "States": {"R": task},
+    }
+    states = {
+        "Latest": {"Type": "Task", "Resource": ARN, "ResultPath": None, "Next": "Each"},
+        "Each": {"Type": "Map", "ItemsPath": "$", "ItemProcessor": processor, "End": True},
+    }
+    logging = {"level": "ALL", "includeExecutionData": True, "destinations": destinations}
+    machine = stage.machine(states, loggingConfiguration=logging)
+    assert stage.ended(stage.start(machine, [{}]))["status"] == "SUCCEEDED"
+
+
 # How a command ends, what it starts from, and what such a run happens not to need.
 RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], set[str]]] = [
     ("check", check, called_from_everywhere, set()),
@@ -168,8 +197,12 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("prune", prune, many_versions, {"lambda:GetAlias", "lambda:UpdateAlias"}),
     ("doctor", doctor, nothing, {"codedeploy:BatchGetDeployments"}),
     ("routes", routes, called_from_everywhere, set()),
+    ("compare", compare, executed, set()),
 ]
-EXIT_CODES = {"routes": [10]}  # where the alias serves the build before
+EXIT_CODES = {
+    "routes": [10],  # where the alias serves the build before
+    "compare": [11],  # $LATEST, which was changed a moment ago
+}
 
 
 @pytest.mark.parametrize(("command", "run", "prepare", "spared"), RUNS)

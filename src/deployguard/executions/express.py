@@ -14,6 +14,7 @@ from deployguard.executions.history import Child, History
 from deployguard.traffic import Unread
 
 KEPT_S = 90 * 86_400
+LATE_S = 60.0  # by which clocks may differ
 MOST_PAGES = 100
 STATUS: Mapping[str, str] = {
     "ExecutionSucceeded": "SUCCEEDED",
@@ -46,7 +47,7 @@ def read(asking: Asking, child: Child) -> History:
             )
         )
     now = asking.session.now()
-    wanted = logs.Wanted(logging.group, now - KEPT_S, now, pattern=f'"{child.arn}"')
+    wanted = logs.Wanted(logging.group, now - KEPT_S, now + LATE_S, pattern=f'"{child.arn}"')
     found = logs.read(asking.session, wanted, most_pages=MOST_PAGES)
     if not found.is_whole:
         what = f"the end of the log group {logging.group}"

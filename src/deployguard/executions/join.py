@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deployguard.executions.nouns import Attempt, End, Invocation
+from deployguard.model import LATEST
 
-TIGHT_S, LOOSE_S = 0.01, 0.25  # by which clocks of Step Functions and containers may differ
+LOOSE_S = 0.25  # by which the clocks of Step Functions and of containers may differ
+SLACKS_S = (0.0005, 0.01, LOOSE_S)  # the tightest first: what fits by it, fits best
 LATE_S = 10.0  # an initialization, which may end after Step Functions gave up
 ANSWERED = (End.SUCCEEDED, End.FAILED)  # so the invocation had ended, too
 
@@ -54,7 +56,7 @@ def joined(
             and not attempt.request_id
             and attempt.end is not End.REFUSED
         }
-        for slack_s in (TIGHT_S, LOOSE_S):
+        for slack_s in SLACKS_S:
             free = [each for each in of_function if id(each) not in taken]
             for group, by_time in _by_time(left, free, slack_s):
                 for number in group.attempts:
@@ -66,8 +68,9 @@ def joined(
 
 def _fits(attempt: Attempt, invocation: Invocation, slack_s: float = LOOSE_S) -> bool:
     """Say whether an invocation can have been an attempt, by its version and by when it ran."""
-    numbered = attempt.qualifier if (attempt.qualifier or "").isdigit() else attempt.version
-    if numbered and invocation.version not in (numbered, None):
+    qualifier = attempt.qualifier or LATEST
+    fixed = qualifier if qualifier == LATEST or qualifier.isdigit() else None
+    if invocation.version not in (attempt.version or fixed or invocation.version, None):
         return False
     if invocation.started is None:
         return True

@@ -70,7 +70,7 @@ def _windows(attempts: Sequence[Attempt], *, now: float) -> Iterator[tuple[float
     for attempt in sorted(attempts, key=lambda each: each.scheduled):
         goes_on = attempt.end in (End.TIMED_OUT, End.ABORTED)
         late = LONGEST_S if goes_on else LATE_S
-        end = min(now, (now if attempt.ended is None else attempt.ended) + late)
+        end = (now if attempt.ended is None else attempt.ended) + late
         begin = attempt.scheduled - EARLY_S
         if until and begin > until + APART_S:
             yield since, until

@@ -128,7 +128,7 @@ def _moves(
     asking.run.say("asking CloudTrail what served at that time")
     what = "when aliases were moved and code was changed"
     started = execution.attempts[0].scheduled
-    until = asking.session.now()
+    until = asking.session.now() + 1.0  # of a clock that tells whole seconds
     moves, is_whole = asking.attempt(
         what, lambda: trail.moves(asking.session, wanted, started=started, until=until)
     ) or (None, True)
