@@ -99,6 +99,10 @@ def history(team: Team) -> list[Finished]:
     return [team.run("history", team.name)]
 
 
+def explain(team: Team) -> list[Finished]:
+    return [team.run("explain", "--last-failure", MACHINE)]
+
+
 def called_from_everywhere(team: Team) -> None:
     """Have what routes reads one by one, and a topic that no policy names is looked for in all."""
     team.ship("b2")
@@ -167,7 +171,7 @@ def killed(team: Team) -> None:
     )
 
 
-def executed(team: Team) -> None:
+def executed(team: Team, end: str = "Succeed") -> None:
     """Run a workflow of which only logs, CloudTrail and the API together tell what ran."""
     team.ship("b2", handler=b"def handler(event, context):\n    return {}\n")
     stage = Stage(team.lab)
@@ -181,11 +185,17 @@ def executed(team: Team) -> None:
     }
     states = {
         "Latest": {"Type": "Task", "Resource": ARN, "ResultPath": None, "Next": "Each"},
-        "Each": {"Type": "Map", "ItemsPath": "$", "ItemProcessor": processor, "End": True},
+        "Each": {"Type": "Map", "ItemsPath": "$", "ItemProcessor": processor, "Next": "Over"},
+        "Over": {"Type": end},
     }
     logging = {"level": "ALL", "includeExecutionData": True, "destinations": destinations}
     machine = stage.machine(states, loggingConfiguration=logging)
-    assert stage.ended(stage.start(machine, [{}]))["status"] == "SUCCEEDED"
+    assert stage.ended(stage.start(machine, [{}]))["status"] == f"{end}ed".upper()
+
+
+def failed(team: Team) -> None:
+    """Run it to a bad end."""
+    executed(team, end="Fail")
 
 
 # How a command ends, what it starts from, and what such a run happens not to need.
@@ -205,6 +215,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("routes", routes, called_from_everywhere, set()),
     ("compare", compare, executed, set()),
     ("history", history, on_version_2, set()),
+    ("explain", explain, failed, set()),
 ]
 EXIT_CODES = {
     "routes": [10],  # where the alias serves the build before

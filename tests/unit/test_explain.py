@@ -477,3 +477,37 @@ def test_one_container_that_fails_while_older_ones_succeed_is_told() -> None:
     known = case([*bad, *fine])
     assert first(known) == ("H1", "proven")
     assert "5 of 5 failed on container 2026/01/02/[1]one, 0 of 12" in hypothesis(known, "H1").seen
+
+
+def one_container(*, bad: range, tries: int = 1) -> Case:
+    """Return what a single container served in a row, of which some inputs failed."""
+    at, steps = 0.0, [step(attempt(input_hash="0"), cold("one"))]
+    for number in range(1, 40):
+        failed = number in bad
+        for again in range(1, tries + 1 if failed else 2):
+            at += 1
+            tried = attempt(
+                End.FAILED if failed else End.SUCCEEDED,
+                error="KeyError" if failed else "",
+                cause=raised("KeyError") if failed else "",
+                at=at,
+                number=again,
+                input_hash=str(number),
+            )
+            status = {"status": "error", "error_type": "KeyError"} if failed else {}
+            told = warm("one", at=at, age=at, ordinal=int(at) + 1, **status)
+            steps.append(step(tried, told))
+    return case(steps)
+
+
+def test_inputs_that_fail_last_are_not_taken_for_old_containers() -> None:
+    """In one container, what comes later is older, whatever makes it fail."""
+    known = one_container(bad=range(30, 40))
+    assert hypothesis(known, "H1").standing is Standing.LIKELY
+    assert "nothing at the same time" in hypothesis(known, "H1").decided_by
+
+
+def test_tries_of_one_late_input_are_not_taken_for_old_containers() -> None:
+    known = one_container(bad=range(38, 39), tries=6)
+    assert first(known) == ("H8", "proven")
+    assert hypothesis(known, "H1").standing is Standing.POSSIBLE

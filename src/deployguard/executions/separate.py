@@ -62,7 +62,7 @@ def by_warmth(trials: Sequence[Trial]) -> Separation | None:
     """Test whether warm containers fail and cold ones do not."""
     told = [
         (trial.invocation.is_cold, trial.has_failed)
-        for trial in trials
+        for trial in _first_tries(trials)
         if trial.invocation is not None and trial.invocation.is_cold is not None
     ]
     if not told:
@@ -119,7 +119,8 @@ def by_memory(trials: Sequence[Trial]) -> Separation | None:
 
 def by_container(trials: Sequence[Trial]) -> Separation | None:
     """Test whether one container fails and the others do not."""
-    told = [(each.invocation.stream, each.has_failed) for each in trials if each.invocation]
+    first = _first_tries(trials)
+    told = [(each.invocation.stream, each.has_failed) for each in first if each.invocation]
     return _by_name(Factor.CONTAINER, told)
 
 
@@ -184,7 +185,8 @@ def _by_size(
     *,
     unit: str = "",
 ) -> Separation | None:
-    sizes = [(found, trial.has_failed) for trial in trials if (found := size(trial)) is not None]
+    first = _first_tries(trials)
+    sizes = [(found, trial.has_failed) for trial in first if (found := size(trial)) is not None]
     bad = [found for found, failed in sizes if failed]
     good = [found for found, failed in sizes if not failed]
     if not bad:
@@ -197,6 +199,11 @@ def _by_size(
     if found_at is None:
         return Separation(factor, seen, 1.0)
     return Separation(factor, seen, found_at.chance, is_perfect=found_at.is_perfect, split=found_at)
+
+
+def _first_tries(trials: Iterable[Trial]) -> list[Trial]:
+    """Return what tells of containers: a retry repeats its input, and comes when they are older."""
+    return [trial for trial in trials if trial.number == 1]
 
 
 def _failed(outcomes: Sequence[bool]) -> str:

@@ -57,7 +57,7 @@ def state(failure: Failure) -> Judged:
     if not any(trial.invocation and trial.invocation.is_cold is False for trial in failed):
         seen = "nothing tells whether those that failed were cold or warm"
         return Judged(Standing.POSSIBLE, seen, "no log line of them was found")
-    at_once = [trial for trial in trials if trial.is_meanwhile]
+    at_once = _since_the_first_failure(trials)
     beside = separation(at_once)
     if beside is not None and beside.is_perfect and beside.is_proof:
         why = "other containers of the same version succeeded at the same time"
@@ -69,6 +69,12 @@ def state(failure: Failure) -> Judged:
     if is_told and (beside is None or not beside.is_perfect):
         why = "it succeeded before, but nothing at the same time excludes a cause from outside"
     return Judged(standing, _seen(failure, ever), why)
+
+
+def _since_the_first_failure(trials: Sequence[Trial]) -> Sequence[Trial]:
+    """Return the trials that what began outside, or with a later input, would have failed, too."""
+    began = min((trial.at for trial in trials if trial.has_failed), default=0.0)
+    return [trial for trial in trials if trial.is_meanwhile and trial.at >= began]
 
 
 def separation(trials: Sequence[Trial]) -> Separation | None:
