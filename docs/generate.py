@@ -31,10 +31,11 @@ from deployguard.executions import hypotheses
 from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
+from deployguard.scope import On, Scope
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT = "123456789012"
-SCOPE = permissions.Scope(
+SCOPE = Scope(
     f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:reports",
     f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/reports",
 )
@@ -333,12 +334,12 @@ def trust() -> str:
 def needs() -> str:
     """Return a table of what each command needs."""
     on = {
-        permissions.On.FUNCTION: "the function",
-        permissions.On.ROUTES: "the qualifiers",
-        permissions.On.VERSIONS: "the versions",
-        permissions.On.REPOSITORY: "the repository",
-        permissions.On.LOGS: "the log group",
-        permissions.On.ACCOUNT: "`*`",
+        On.FUNCTION: "the function",
+        On.ROUTES: "the qualifiers",
+        On.VERSIONS: "the versions",
+        On.REPOSITORY: "the repository",
+        On.LOGS: "the log group",
+        On.ACCOUNT: "`*`",
     }
     rows = [
         (f"`{need.action}`", on[need.on], need.role, ", ".join(need.commands), need.without)

@@ -18,13 +18,10 @@ from deployguard.findings import filled
 from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
-    Alias,
     Answer,
     Breadcrumb,
     Evidence,
     Expected,
-    Function,
-    Image,
     Link,
     Mode,
     Policy,
@@ -34,11 +31,11 @@ from deployguard.model import (
     Round,
     Route,
     SelfTest,
-    Setup,
     Severity,
     Stamp,
 )
 from deployguard.report import text
+from deployguard.resources import Alias, Function, Image, Setup
 from deployguard.run import EXIT_CODES
 from deployguard.traffic import Caller, Discovery, Unread
 

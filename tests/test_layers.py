@@ -57,6 +57,8 @@ PURE = {
     "permissions",
     "plan",
     "prune",
+    "resources",
+    "scope",
     "routes/definitions",
     "routes/names",
     "routes/nouns",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from deployguard.model import LATEST, Function, Mode
+from deployguard.model import LATEST, Mode
+from deployguard.resources import Function
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 DIGEST = f"sha256:{'7d3f' * 16}"

@@ -68,7 +68,7 @@ def _parser() -> Parser:
 
 
 def _load(parsed: argparse.Namespace) -> Settings:
-    from deployguard.config import load
+    from deployguard.loading import load
 
     typed = {
         key: value for key, value in vars(parsed).items() if key in settings_class().model_fields

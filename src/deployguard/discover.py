@@ -21,7 +21,8 @@ from deployguard.errors import (
     OutOfTime,
     Refusal,
 )
-from deployguard.model import LATEST, Alias, Function, Image, Route, Stamp
+from deployguard.model import LATEST, Route, Stamp
+from deployguard.resources import Alias, Function, Image
 from deployguard.run import Run
 from deployguard.traffic import Caller, listed
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from deployguard import discover, journal, plan, publish, refresh, shift, usage, verdict
 from deployguard.aws import functions
 from deployguard.config import Settings
-from deployguard.model import LATEST, Alias, Evidence, Function, Route, Verdict
+from deployguard.model import LATEST, Evidence, Route, Verdict
 from deployguard.report import history
+from deployguard.resources import Alias, Function
 from deployguard.routes.discovery import Discoverer
 from deployguard.run import Run
 from deployguard.target import Target, alias_of

@@ -27,7 +27,8 @@ from deployguard.errors import (
     Trouble,
 )
 from deployguard.lease import Intent, Lease
-from deployguard.model import LATEST, Alias
+from deployguard.model import LATEST
+from deployguard.resources import Alias
 from deployguard.run import Run
 
 RENEW_S = lease.LIFE_S / 4

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from deployguard.errors import Refusal
-from deployguard.model import Alias
+from deployguard.resources import Alias
 
 ALIAS = "deployguard"  # the name of the alias that holds the lease
 SCHEMA = "deployguard/1"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from deployguard.errors import Refusal
-from deployguard.model import Alias, Expected, Function, Image, Link, Remedy, Route, Ruling, Stamp
+from deployguard.model import Expected, Link, Remedy, Route, Ruling, Stamp
+from deployguard.resources import Alias, Function, Image
 
 HOLD_MARGIN_MS = 500  # for the answer, and for a slow start
 

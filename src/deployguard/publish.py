@@ -7,7 +7,7 @@ from collections.abc import Collection
 from deployguard import discover
 from deployguard.aws import functions
 from deployguard.errors import AwsFailure, Superseded
-from deployguard.model import Function
+from deployguard.resources import Function
 from deployguard.run import Run
 
 ATTEMPTS = 4

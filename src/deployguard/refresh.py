@@ -7,16 +7,8 @@ from dataclasses import dataclass, replace
 from deployguard import discover, hazards, journal, judge, plan, publish, remedy, shift, verdict
 from deployguard.aws import callers, functions
 from deployguard.config import Settings
-from deployguard.model import (
-    LATEST,
-    Alias,
-    Evidence,
-    Function,
-    Remedy,
-    Replacement,
-    State,
-    Verdict,
-)
+from deployguard.model import LATEST, Evidence, Remedy, Replacement, State, Verdict
+from deployguard.resources import Alias, Function
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
 

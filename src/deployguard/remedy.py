@@ -17,7 +17,7 @@ from deployguard import discover, plan
 from deployguard.aws import functions
 from deployguard.errors import Attention, AwsFailure, Refusal, Superseded
 from deployguard.lease import NOTHING, Intent, What
-from deployguard.model import Function
+from deployguard.resources import Function
 from deployguard.run import Run
 
 ATTEMPTS = 6

@@ -19,15 +19,8 @@ from deployguard.errors import (
     Refusal,
     Superseded,
 )
-from deployguard.model import (
-    Alias,
-    Change,
-    Evidence,
-    Expected,
-    Function,
-    Ruling,
-    Verdict,
-)
+from deployguard.model import Change, Evidence, Expected, Ruling, Verdict
+from deployguard.resources import Alias, Function
 
 if TYPE_CHECKING:
     from deployguard.aws.session import Session

@@ -14,7 +14,8 @@ from deployguard import lease
 from deployguard.aws import functions
 from deployguard.errors import Attention, AwsFailure, Superseded
 from deployguard.lease import Intent, What
-from deployguard.model import LATEST, Alias
+from deployguard.model import LATEST
+from deployguard.resources import Alias
 from deployguard.run import Run
 
 ATTEMPTS = 3

@@ -10,9 +10,9 @@ from deployguard.aws import functions, metrics, versions
 from deployguard.config import Settings
 from deployguard.errors import AccessDenied, AwsFailure, NotFound, OutOfTime
 from deployguard.lease import What
-from deployguard.model import Alias
 from deployguard.prune import Pruning
 from deployguard.report import history
+from deployguard.resources import Alias
 from deployguard.run import Run
 
 ATTEMPTS = 3

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from deployguard import discover, judge, plan, probe
 from deployguard.config import Settings
-from deployguard.model import Evidence, Function, Policy, Route, Ruling, Verdict
+from deployguard.model import Evidence, Policy, Route, Ruling, Verdict
+from deployguard.resources import Function
 from deployguard.run import Run
 from deployguard.traffic import Caller, Discovery
 

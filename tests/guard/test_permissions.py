@@ -15,7 +15,8 @@ from deployguard.aws.session import Session
 from deployguard.doctor import granted
 from deployguard.doctor.facts import Permission
 from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
-from deployguard.permissions import COMMANDS, NEEDS, On
+from deployguard.permissions import COMMANDS, NEEDS
+from deployguard.scope import On
 from tests.guard.account import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
 from tests.lab.state_machines import Stage

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from deployguard.lease import Intent, What
-from deployguard.model import Alias
 from deployguard.report import document, files, history
+from deployguard.resources import Alias
 from deployguard.run import Record
 from tests.guard.world import Finished, Team, eventually
 from tests.values import FUNCTION

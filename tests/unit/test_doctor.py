@@ -15,21 +15,9 @@ from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate, Rule, Stored
 from deployguard.errors import ConfigurationError, NotFound, Refusal
 from deployguard.lease import Intent, Lease, What
-from deployguard.model import (
-    LATEST,
-    Alias,
-    Answer,
-    Breadcrumb,
-    Function,
-    Image,
-    Mode,
-    Probe,
-    Provisioned,
-    Setup,
-    Severity,
-    Stamp,
-)
-from deployguard.permissions import On, Role, Scope
+from deployguard.model import LATEST, Answer, Breadcrumb, Mode, Probe, Severity, Stamp
+from deployguard.resources import Alias, Function, Image, Provisioned, Setup
+from deployguard.scope import On, Role, Scope
 from deployguard.traffic import Unread
 from tests.values import ARN, DIGEST, FUNCTION
 

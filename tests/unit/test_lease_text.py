@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deployguard import lease
 from deployguard.errors import Refusal
 from deployguard.lease import Intent, Lease, What
-from deployguard.model import Alias
+from deployguard.resources import Alias
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 NAMES = st.from_regex(r"[A-Za-z_-][A-Za-z0-9_-]{0,20}", fullmatch=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployguard.model import Provisioned
+from deployguard.resources import Provisioned
 from tests.values import FUNCTION
 
 

@@ -12,7 +12,8 @@ from deployguard.aws import functions, metrics, policies
 from deployguard.aws.session import Session
 from deployguard.errors import AccessDenied, NotFound
 from deployguard.hazards import DAYS, Callers, Source
-from deployguard.model import LATEST, Function
+from deployguard.model import LATEST
+from deployguard.resources import Function
 from deployguard.traffic import Unread
 
 T = TypeVar("T")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure, NotFound, Refusal
-from deployguard.model import Alias, Function, Mode, Provisioned, Setup
+from deployguard.model import Mode
+from deployguard.resources import Alias, Function, Provisioned, Setup
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from deployguard import stamp
 from deployguard.aws.session import Session
 from deployguard.errors import AwsFailure, ConfigurationError, NotFound, Refusal, Trouble
-from deployguard.model import Image
+from deployguard.resources import Image
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef, ImageTypeDef

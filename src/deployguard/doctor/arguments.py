@@ -12,7 +12,8 @@ from deployguard.config import Settings
 from deployguard.doctor import granted, iam
 from deployguard.errors import ConfigurationError
 from deployguard.model import LATEST
-from deployguard.permissions import COMMANDS, DEPLOYING, Scope
+from deployguard.permissions import COMMANDS, DEPLOYING
+from deployguard.scope import Scope
 from deployguard.target import Target, target_of
 
 REPOSITORY = re.compile(r"[\w.-]+(@\d+)?(/[\w.-]+(@\d+)?)+")

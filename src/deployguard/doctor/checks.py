@@ -10,7 +10,8 @@ from deployguard.doctor.check import Check, found
 from deployguard.doctor.facts import Facts, Permission
 from deployguard.errors import Refusal
 from deployguard.findings import filled
-from deployguard.model import Alias, Finding, Function, Image, Severity
+from deployguard.model import Finding, Severity
+from deployguard.resources import Alias, Function, Image
 
 EXIT_CODES = {Severity.REFUSED: Refusal.exit_code, Severity.BROKEN: 10}
 

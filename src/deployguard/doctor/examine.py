@@ -15,7 +15,8 @@ from deployguard.doctor import granted, lifecycle
 from deployguard.doctor.facts import Facts, Kept
 from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
 from deployguard.lease import Lease
-from deployguard.model import LATEST, Alias, Function, Image, Probe
+from deployguard.model import LATEST, Probe
+from deployguard.resources import Alias, Function, Image
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
 from deployguard.traffic import Unread

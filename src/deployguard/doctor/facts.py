@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError, Refusal
 from deployguard.lease import Lease
-from deployguard.model import Alias, Function, Image, Probe, Provisioned
-from deployguard.permissions import Need
+from deployguard.model import Probe
+from deployguard.resources import Alias, Function, Image, Provisioned
+from deployguard.scope import Need
 from deployguard.traffic import Unread
 
 

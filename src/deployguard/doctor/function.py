@@ -8,7 +8,8 @@ from deployguard import plan
 from deployguard.doctor.check import Check, found, raised, unread
 from deployguard.doctor.facts import Facts, Kept
 from deployguard.errors import DeployguardError, Refusal
-from deployguard.model import LATEST, Function, Image, Severity
+from deployguard.model import LATEST, Severity
+from deployguard.resources import Function, Image
 from deployguard.traffic import Unread
 
 HIDING = {"INFO": Severity.NOTE} | dict.fromkeys(("WARN", "ERROR", "FATAL"), Severity.WARNING)

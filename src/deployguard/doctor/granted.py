@@ -10,8 +10,8 @@ from deployguard.aws import identity, images, trials
 from deployguard.aws.session import Session
 from deployguard.doctor.facts import Permission, Place
 from deployguard.errors import AccessDenied, AwsFailure, NotFound
-from deployguard.model import Function
-from deployguard.permissions import Need, On
+from deployguard.resources import Function
+from deployguard.scope import Need, On, log_group
 from deployguard.traffic import Unread
 
 Wanted = tuple[str, str]  # an action, and the resource that it is wanted on
@@ -51,7 +51,7 @@ def _examples(
         On.FUNCTION: arn,
         On.ROUTES: f"{arn}:{alias}",
         On.VERSIONS: f"{arn}:1",
-        On.LOGS: f"{permissions.log_group(arn)}:log-stream:",
+        On.LOGS: f"{log_group(arn)}:log-stream:",
         On.ACCOUNT: "*",
     }
     if isinstance(latest, Function) and latest.image_uri:

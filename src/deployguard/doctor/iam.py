@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from deployguard.errors import ConfigurationError
-from deployguard.permissions import Need, On, Role, Scope
+from deployguard.scope import Need, On, Role, Scope
 
 GITHUB = "token.actions.githubusercontent.com"
 

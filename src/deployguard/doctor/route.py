@@ -11,7 +11,8 @@ from deployguard.doctor.facts import Facts
 from deployguard.errors import DeployguardError, Refusal
 from deployguard.findings import KINDS, filled
 from deployguard.lease import Lease
-from deployguard.model import LATEST, Alias, Answer, Function, Image, Probe, Severity
+from deployguard.model import LATEST, Answer, Probe, Severity
+from deployguard.resources import Alias, Function, Image
 from deployguard.traffic import Unread
 
 FEW = 10  # containers: with less room than that, probes and callers are in each other's way

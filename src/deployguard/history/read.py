@@ -17,7 +17,8 @@ from deployguard.executions.asking import Asking
 from deployguard.executions.nouns import Crumb, Move
 from deployguard.history import served
 from deployguard.history.served import History, Span
-from deployguard.model import LATEST, Function
+from deployguard.model import LATEST
+from deployguard.resources import Function
 from deployguard.traffic import Unread
 
 if TYPE_CHECKING:

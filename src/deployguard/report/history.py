@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from deployguard import lease
 from deployguard.errors import ConfigurationError, Refusal
 from deployguard.lease import Intent, What
-from deployguard.model import Alias
 from deployguard.report import files
+from deployguard.resources import Alias
 from deployguard.run import Record
 
 LIMIT = 20  # moves of one alias

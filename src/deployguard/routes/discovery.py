@@ -8,7 +8,8 @@ from dataclasses import replace
 from deployguard.aws import sources
 from deployguard.config import Settings
 from deployguard.errors import AccessDenied
-from deployguard.model import Evidence, Function
+from deployguard.model import Evidence
+from deployguard.resources import Function
 from deployguard.routes import served
 from deployguard.routes.nouns import SOURCES, Served
 from deployguard.run import Run

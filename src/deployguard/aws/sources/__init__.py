@@ -28,7 +28,7 @@ from deployguard.aws.sources import (
 from deployguard.aws.sources.asked import Asked, Found, or_unread
 from deployguard.aws.turnstile import Turnstile
 from deployguard.hazards import Grant
-from deployguard.model import Function
+from deployguard.resources import Function
 from deployguard.routes.names import Callee
 from deployguard.routes.nouns import SOURCES, Served
 from deployguard.routes.policies import caller
