@@ -90,9 +90,7 @@ def test_a_path_that_lambda_does_not_have_is_a_501_too(lab: Client) -> None:
 
 
 def test_an_error_inside_moto_is_a_500_with_its_text(lab: Client) -> None:
-    status, _, message = refusal(
-        lab.client("cloudtrail", config=ONCE).lookup_events, LookupAttributes=[]
-    )
+    status, _, message = refusal(lab.client("cloudtrail", config=ONCE).list_channels)
     assert status == 500
     assert "NotImplementedError" in message
 

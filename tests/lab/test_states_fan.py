@@ -74,7 +74,8 @@ def test_one_failed_iteration_aborts_its_siblings_whose_functions_go_on(
 ) -> None:
     code = f"import os, time\ndef handler(event, context):{SLOW_OR_BROKEN}"
     stage.module(code, Timeout=10, Environment={"Variables": {"MARKS": str(tmp_path)}})
-    execution = stage.run({"M": of_items()}, {"items": ["quick", "slow", "breaks"]})
+    state = of_items(MaxConcurrency=2)  # so the last begins when the first has succeeded
+    execution = stage.run({"M": state}, {"items": ["quick", "slow", "breaks"]})
     types = [" ".join(each.split()[1:]) for each in brief(stage, execution)]
     last = types.index("MapIterationFailed 2")
     assert types[last - 1 :] == [
@@ -88,7 +89,6 @@ def test_one_failed_iteration_aborts_its_siblings_whose_functions_go_on(
     assert "MapIterationSucceeded 0" in types
     end = stage.ended(execution)
     assert (end["status"], end["error"]) == ("FAILED", "ValueError")
-    assert "went on\n" not in stage.lines()
     eventually(lambda: "went on\n" in stage.lines())
 
 
@@ -166,6 +166,7 @@ def test_a_history_ends_at_its_limit(stage: Stage) -> None:
 
 def test_a_stopped_execution_says_only_that(stage: Stage) -> None:
     execution = stage.start(stage.machine({"W": {"Type": "Wait", "Seconds": 60, "End": True}}))
+    eventually(lambda: "WaitStateEntered" in stage.types(execution))
     stage.states.stop_execution(executionArn=execution, error="E", cause="c")
     end = stage.ended(execution)
     assert (end["status"], end["error"], end["cause"]) == ("ABORTED", "E", "c")

@@ -92,6 +92,7 @@ class Execution:
     map_runs: list[MapRun] = field(default_factory=list)
     items: int = 1  # of its map run
     task: asyncio.Task[None] | None = None
+    walking: asyncio.Task[Any] | None = None
     quiet: bool = False  # it was stopped from outside, so its states are not said to be aborted
     over: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -158,8 +158,9 @@ class Executions:
         details = {name: value for name, value in told.items() if value is not None}
         execution.history.add(Trail(), "ExecutionAborted", details)
         execution.end(ABORTED, self.clock.now(), error, cause)
-        if execution.task is not None:
-            execution.task.cancel()
+        for task in (execution.walking, execution.task):
+            if task is not None:
+                task.cancel()  # the walk itself at once, so that it records nothing more
 
     def find(self, arn: str) -> Execution:
         """Return an execution.
@@ -200,7 +201,8 @@ class Executions:
     async def _walk(self, execution: Execution) -> None:
         """Walk an execution to its end, however it ends."""
         trail, add = execution.root.trail, execution.history.add
-        walking = asyncio.ensure_future(Walker(execution, self.world).walk(execution.root))
+        walker = Walker(execution, self.world)
+        walking = execution.walking = asyncio.create_task(walker.walk(execution.root))
         limit = execution.machine.program.get("TimeoutSeconds")
         try:
             done, _ = await asyncio.wait({walking}, timeout=limit)
