@@ -180,7 +180,7 @@ def test_publish_times_are_the_last_word() -> None:
     "moves",
     [
         [move(950)],  # a moment ago: both may have served
-        [move(100, weights={"42": 0.1})],
+        [move(100, weights={"42": 0.1}), move(2000, version="42")],
         [move(100)],  # and yet 42 is served now: CloudTrail does not tell all
         [move(2000)],  # only later
     ],
