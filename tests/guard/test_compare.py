@@ -132,7 +132,9 @@ def test_one_version_is_the_same_image(world: World) -> None:
     found = world.compare(*executions)
     assert found.verdict == ("SAME", 0)
     assert found.known == [[("1", "b1", "the history")]] * 2
-    assert world.show(*executions).startswith("SAME: of every function that both reached\n")
+    assert world.show(*executions).startswith(
+        "SAME: the images of every function that both reached\n"
+    )
     assert found.document["unread"] == []
 
 

@@ -395,4 +395,4 @@ def test_it_fits_a_narrow_terminal() -> None:
     )
     shown = render_comparison.text(compare.compare(first, case(build(OLD))))
     assert max(map(len, shown.splitlines())) <= 80
-    assert shown.startswith("DIFFERENT: of reports\n")
+    assert shown.startswith("DIFFERENT: the images of reports\n")

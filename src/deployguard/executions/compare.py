@@ -157,14 +157,17 @@ def _overall(cases: tuple[Case, Case], rows: Sequence[Row]) -> tuple[Likeness, s
         found = [row for row in both if row.likeness is likeness]
         if found:
             more = f", and of {len(found) - 1} more" if len(found) > 1 else ""
-            return likeness, f"of {short(found[0].function) or 'a hidden function'}{more}"
+            return (
+                likeness,
+                f"the images of {short(found[0].function) or 'a hidden function'}{more}",
+            )
     for why in _gaps(cases):
         return Likeness.UNKNOWN, why
     if not both:
         return Likeness.UNKNOWN, "no function was reached by both"
     one_sided = len(rows) - len(both)
     more = f"; {one_sided} ran in one of them only" if one_sided else ""
-    return Likeness.SAME, f"of every function that both reached{more}"
+    return Likeness.SAME, f"the images of every function that both reached{more}"
 
 
 def _gaps(cases: tuple[Case, Case]) -> Iterator[str]:
