@@ -294,6 +294,8 @@ def test_of_iterations_that_a_failure_aborts_the_log_goes_on_to_tell(world: Worl
     warmed, failed = world.twice(
         task, {"items": [{"hold": 0.5}, {"hold": 0.5}]}, {"items": [{"hold": 1}, {"fail": True}]}
     )
+    group = "/aws/lambda/reports"
+    eventually(lambda: sum("REPORT Req" in line for line in world.stage.lines(group)) == 4)
     found = world.compare(failed, warmed)
     ends = {each["end"] for each in found.function["sides"][0]["attempts"]}
     assert ends == {"aborted", "failed"}
