@@ -48,6 +48,7 @@ PURE = {
     "executions/settings",
     "findings",
     "history/chart",
+    "history/page",
     "history/render",
     "history/served",
     "hazards",

@@ -266,7 +266,7 @@ class Settings(BaseSettings):
     since: str = option(
         "7d", "how far to look back: minutes, hours or days, such as 24h", "history", metavar="AGE"
     )
-    history_format: Literal["text", "json", "svg"] = option(
+    history_format: Literal["text", "json", "svg", "html"] = option(
         "text", "what to print on stdout", "history", flag="--format"
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployguard.executions.nouns import Crumb, Moment, Move
-from deployguard.history import chart, render, served
+from deployguard.history import chart, page, render, served
 from deployguard.history.served import SLOTS, Counted, History, Span
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
@@ -118,6 +120,23 @@ def test_the_picture_carries_no_markup_of_others() -> None:
     kinds = {each.tag.rpartition("}")[2] for each in root.iter()}
     assert kinds == {"svg", "style", "text", "rect", "path", "title"}
     assert "\x1b" not in drawn + render.text(history)
+
+
+def test_the_page_carries_no_markup_of_others_and_loads_nothing() -> None:
+    hostile = '</pre><script src="//evil">alert(1)</script><img src=x onerror=alert(1)>'
+    told = folded([crumb(qualifier=f":{hostile}"), crumb(build="b2", version="2")])
+    tags: Counter[str] = Counter()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags[tag] += 1
+            assert not {"src", "href"} & dict(attrs).keys()
+            assert not any(name.startswith("on") for name, _ in attrs)
+
+    Reader().feed(page.html(told))
+    assert not {"script", "img"} & tags.keys()
+    assert (tags["svg"], tags["pre"], tags["h1"]) == (1, 1, 1)
+    assert "default-src 'none'" in page.html(told)
 
 
 def test_more_builds_than_colours_share_the_last_one() -> None:
