@@ -186,6 +186,12 @@ def test_what_may_not_be_read_is_doubt_only_where_all_is_required(two: Team) -> 
     assert two.check("--routes", "required", "--sources", "mappings").exit_code == 0
 
 
+def test_a_source_that_a_check_cannot_use_stands_in_for_no_other(two: Team) -> None:
+    finished = two.check("--routes", "required", "--sources", "metrics")
+    assert finished.exit_code == 11, finished.out
+    assert "CloudWatch" in seen(finished, "DG310")
+
+
 def test_a_name_made_at_run_time_is_doubt_only_where_all_is_required(two: Team) -> None:
     parameters = {"FunctionName.$": "$.function"}
     machine(two, "dynamic", {"Resource": INVOKE, "Parameters": parameters})

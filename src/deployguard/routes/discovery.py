@@ -38,6 +38,11 @@ class Discoverer:
         self._unread: tuple[Unread, ...] = ()
         if settings.routes == "off":
             return
+        self._unread = tuple(
+            Unread(SOURCES[name], "earlier checks are counted there, too", "name other --sources")
+            for name in settings.sources
+            if name not in FITTING
+        )
         try:
             self._served = served.read(run, latest.name, digests=digests)
         except AccessDenied as denied:
@@ -64,5 +69,8 @@ class Discoverer:
             version: digest for version, digest in self._served.digests.items() if version in called
         }
         return replace(
-            evidence, callers=callers, unread=unread, digests={**digests, **evidence.digests}
+            evidence,
+            callers=callers,
+            unread=(*self._unread, *unread),
+            digests={**digests, **evidence.digests},
         )
