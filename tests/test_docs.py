@@ -25,6 +25,7 @@ from deployguard.config import ASKING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
 from deployguard.permissions import COMMANDS, NEEDS
+from deployguard.report import arguments as report_arguments
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -234,14 +235,19 @@ def test_every_option_of_a_command_is_in_its_table(
     page = section((ROOT / "docs" / "settings.md").read_text(), "Commands")
     table = page.split(f"\n### {command}\n")[1].split("\n### ")[0]
     shown = {cell.strip("`") for cell in first_cells(table)} - {"FUNCTION"}
-    assert shown == set(told) - {"--help", "--replay"} - typed_only()
+    assert shown == set(told) - {"--help"} - typed_only(command)
 
 
-def typed_only() -> set[str]:
-    """Return the options of doctor that are no settings; its own page tells of them."""
+def typed_only(command: str) -> set[str]:
+    """Return the options of a command that are no settings; its own page tells of them."""
     parser = argparse.ArgumentParser(add_help=False)
-    arguments.add(parser)
-    page = (ROOT / "docs" / "doctor.md").read_text() + (ROOT / "docs" / "ci.md").read_text()
+    add, pages = {
+        "doctor": (arguments.add, ("doctor", "ci")),
+        "report": (report_arguments.add, ("report",)),
+    }.get(command, (None, ()))
+    if add:
+        add(parser)
+    page = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in pages)
     options = {option for action in parser._actions for option in action.option_strings}
     assert [option for option in sorted(options) if option not in page] == []
     return options

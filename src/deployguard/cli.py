@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deployguard import __version__, ci
-from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard import __version__, ci, safe
+from deployguard.errors import DeployguardError, Interrupted
 from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _load(parsed: argparse.Namespace) -> Settings:
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
-    from deployguard import pins
+    from deployguard import handover, pins
     from deployguard.aws.session import Session
     from deployguard.report import files
     from deployguard.run import Record, Run
@@ -102,7 +102,9 @@ def _run(parsed: argparse.Namespace) -> int:
         raise
     if steps is not None:
         _print("\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + "\n")
-        _hand_over({"verdict": "", "exit-code": "0"}, Path(settings.report_dir))
+        outputs = {"verdict": "", "exit-code": "0"}
+        folder = Path(settings.report_dir)
+        handover.outputs_to_ci(os.environ, outputs=outputs, folder=folder, complain=_warn)
         return 0
     return _finish(record, settings, seconds=run.now)
 
@@ -129,44 +131,20 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
 
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
-    """Write and print the report, and hand its results to the CI service."""
+    """Print the report, and hand it to whoever reads it."""
+    from deployguard import handover
     from deployguard.report import document, files, history, text
-    from deployguard.run import REPAIRS
 
     folder = Path(settings.report_dir)
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
-    shown = text.render(report)
-    _print(files.dump(report) if settings.format == "json" else shown)
-    path, exit_code = "", record.exit_code
-    try:
-        path = str(files.write(report, folder))
-    except ConfigurationError as error:
-        _talk(f"error: {error}")
-        exit_code = exit_code or error.exit_code
-    outputs = document.outputs(report) | {"exit-code": str(exit_code), "report-path": path}
-    if record.command not in REPAIRS:
-        _hand_over(outputs, folder)
-    with _warned():
-        ci.summary(os.environ, ci.fenced(shown))
-    findings = document.findings(report)
-    for line in ci.annotate(os.environ, findings, has_failed=bool(record.exit_code)):
-        _talk_to_ci(line)
+    _print(files.dump(report) if settings.format == "json" else text.render(report))
+    path, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
+    outputs = {"exit-code": str(exit_code), "report-path": path}
+    _write_commands(
+        handover.to_ci(report, os.environ, outputs=outputs, folder=folder, complain=_warn)
+    )
     return exit_code
-
-
-def _hand_over(outputs: Mapping[str, str], folder: Path) -> None:
-    """Hand the results to later steps; that nobody can take them changes no verdict."""
-    with _warned():
-        ci.write_outputs(os.environ, outputs, report_dir=folder)
-
-
-@contextmanager
-def _warned() -> Iterator[None]:
-    try:
-        yield
-    except ConfigurationError as error:
-        _talk(f"warning: {error}")
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
@@ -309,22 +287,21 @@ def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    """Reach a saved report's verdict again from the evidence in it."""
-    from deployguard.report import document, files, text
+    """Reach a saved report's verdict again from its evidence; show it, or render its forms."""
+    from deployguard.report import files, saved, text
 
     settings = _load(parsed)
-    replayed = document.replay(files.read(Path(parsed.replay)))
-    try:
-        shown = text.render(replayed)
-        exit_code = int(replayed["exit_code"])
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"{parsed.replay} lacks what a report holds ({type(error).__name__}: {error})",
-            cause="it was edited, or written by another version",
-            fix="give the report.json of a check, verify or rollback",
-        ) from error
-    _print(files.dump(replayed) if settings.format == "json" else shown)
-    return exit_code
+    if parsed.replay is not None:
+        replayed = saved.replay(Path(parsed.replay))
+        _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
+        return int(replayed["exit_code"])
+    rendered = saved.render(Path(parsed.file), parsed.forms)
+    if parsed.into is None:
+        _write(saved.only(rendered))
+        return 0
+    for path in saved.keep(rendered, Path(parsed.into)):
+        _print(f"{path}\n")
+    return 0
 
 
 def _lab(parsed: argparse.Namespace) -> int:
@@ -352,22 +329,31 @@ def _signals(run: Run) -> Iterator[None]:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(ci.neutralise(text))
+    _write(safe.log(text))
+
+
+def _write(text: str) -> None:
+    """Write what is safe for its surface already."""
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _warn(problem: DeployguardError) -> None:
+    _talk(f"warning: {problem}")
 
 
 def _talk(text: str) -> None:
     """Say something to whoever listens; that nobody does must not end a run that changes things."""
     try:
-        sys.stderr.write(ci.neutralise(text) + "\n")
+        sys.stderr.write(safe.log(text) + "\n")
         sys.stderr.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _talk_to_ci(command: str) -> None:
-    """Print a workflow command; it is made of escaped parts."""
-    sys.stderr.write(command + "\n")
+def _write_commands(commands: str) -> None:
+    """Print workflow commands; they are made of escaped parts."""
+    sys.stderr.write(commands)
 
 
 COMMANDS = {
@@ -383,6 +369,6 @@ COMMANDS = {
     "history": Command("Show which builds served a function, as far as its log tells", _history),
     "compare": Command("Say whether two executions ran the same images", _investigate),
     "explain": Command("Say why an execution failed, and what decides that", _investigate),
-    "report": Command("Reach the verdict of a saved report again, offline", _report),
+    "report": Command("Show a saved report in another form, or reach its verdict again", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
 }

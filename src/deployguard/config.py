@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from deployguard import lease
 from deployguard.model import LATEST
+from deployguard.report.forms import FORMS
 from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
@@ -207,6 +208,13 @@ class Settings(BaseSettings):
         min_length=1,
         metavar="DIR",
     )
+    reports: Annotated[tuple[str, ...], NoDecode] = option(
+        (),
+        "a form in which to write the report as well, beside report.json (repeatable): "
+        f"{', '.join(FORMS)}",
+        *JUDGING,
+        metavar="FORM",
+    )
     format: Literal["text", "json"] = option(
         "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
     )
@@ -287,7 +295,7 @@ class Settings(BaseSettings):
         flag="--format",
     )
 
-    @field_validator("also", "ignore", "sources", "executions", mode="before")
+    @field_validator("also", "ignore", "sources", "executions", "reports", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         """Accept a comma- or space-separated list, from the environment or as one option."""
@@ -337,6 +345,14 @@ class Settings(BaseSettings):
         for source in value:
             if source not in SOURCES:
                 raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
+        return value
+
+    @field_validator("reports")
+    @classmethod
+    def _are_forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for form in value:
+            if form not in FORMS:
+                raise ValueError(f"{form!r} is none of {', '.join(FORMS)}")
         return value
 
     @classmethod

@@ -48,12 +48,9 @@ def _add(parser: argparse.ArgumentParser, name: str) -> None:
 
         doctors.add(parser)
     if name == "report":
-        parser.add_argument(
-            "--replay",
-            metavar="FILE",
-            required=True,
-            help="reach a saved report's verdict again from its evidence, offline",
-        )
+        from deployguard.report import arguments as reports
+
+        reports.add(parser)
     for field_name, field in settings_class().model_fields.items():
         extra: Any = field.json_schema_extra
         if name in extra["commands"]:

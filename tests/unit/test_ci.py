@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployguard import ci
+from deployguard import ci, safe
 from deployguard.errors import ConfigurationError
 from deployguard.model import Finding, Severity
+from deployguard.report import github
 from tests.unit import runner
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
@@ -98,6 +100,10 @@ def finding(number: int = 201, **parts: Any) -> Finding:
     return Finding(id=f"DG{number}", **{**words, **parts})
 
 
+def annotated(findings: Iterable[Finding], *, has_failed: bool) -> list[str]:
+    return github.commands(findings, has_failed=has_failed).splitlines()
+
+
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_hostile_text_forms_no_command(payload: str) -> None:
     assert_harmless(payload)
@@ -109,7 +115,7 @@ def test_no_text_forms_a_command(text: str) -> None:
 
 
 def assert_harmless(text: str) -> None:
-    clean = ci.neutralise(text)
+    clean = safe.log(text)
     assert not runner.commands(clean)
     assert not [char for char in clean if unicodedata.category(char) in {"Cf", "Cs", "Zl", "Zp"}]
     assert not [char for char in clean if unicodedata.category(char) == "Cc" and char not in "\n\t"]
@@ -117,7 +123,7 @@ def assert_harmless(text: str) -> None:
     assert "##vso[" not in clean
     # Wrapping breaks lines at spaces; each word may come to stand at the start of one.
     assert not runner.commands("\n".join(clean.split()))
-    assert ci.neutralise(clean) == clean
+    assert safe.log(clean) == clean
 
 
 @pytest.mark.parametrize("payload", ["::error::x", " ::debug::x", "a\r::error::x", "b ##[error]x"])
@@ -135,23 +141,23 @@ def test_the_runner_here_acts_on_what_is_not_neutralised(payload: str) -> None:
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    assert ci.neutralise(text) == text
+    assert safe.log(text) == text
 
 
 @given(st.dictionaries(st.sampled_from(ci.OUTPUTS), foreign()))
 def test_outputs_reach_the_next_step_unchanged(outputs: dict[str, str]) -> None:
-    text = ci.github_outputs(outputs, token="0123456789abcdef")
+    text = safe.outputs(outputs, token="0123456789abcdef")
     assert runner.outputs(text) == outputs
 
 
 def test_an_output_cannot_add_another() -> None:
     value = "42\nEOF\nverdict=FRESH\nverdict<<EOF\nFRESH\nEOF"
-    assert runner.outputs(ci.github_outputs({"version": value}, token="t0")) == {"version": value}
+    assert runner.outputs(safe.outputs({"version": value}, token="t0")) == {"version": value}
 
 
 def test_an_output_that_holds_its_delimiter_is_refused() -> None:
     with pytest.raises(ValueError, match="delimiter"):
-        ci.github_outputs({"version": "x\ndeployguard_t0\ny"}, token="t0")
+        safe.outputs({"version": "x\ndeployguard_t0\ny"}, token="t0")
 
 
 def test_outputs_are_added_to_the_file_that_github_names(tmp_path: Path) -> None:
@@ -203,7 +209,6 @@ def test_nothing_is_written_outside_a_known_service(tmp_path: Path) -> None:
     environ = {"GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
     ci.write_outputs(environ, {"verdict": "FRESH"}, report_dir=tmp_path / "report")
     ci.summary(environ, "# Fresh")
-    assert ci.annotate(environ, [finding()], has_failed=True) == []
     assert not list(tmp_path.iterdir())
 
 
@@ -224,7 +229,7 @@ def test_the_service_is_known_by_its_environment(
 
 def test_a_finding_becomes_one_annotation() -> None:
     found = finding(title="old, still: 100%", seen="a\nb")
-    (line,) = ci.annotate(GITHUB, [found], has_failed=False)
+    (line,) = annotated([found], has_failed=False)
     assert line == (
         "::warning title=DG201 old%2C still%3A 100%25::"
         "seen: a%0Ab%0Aexpected: e%0Acause: c%0Afix: f%0Ahelp: h"
@@ -233,7 +238,7 @@ def test_a_finding_becomes_one_annotation() -> None:
 
 def test_a_warning_stays_one_and_comes_after_what_is_graver() -> None:
     warning = replace(finding(405), severity=Severity.WARNING)
-    lines = ci.annotate(GITHUB, [warning, finding(201)], has_failed=True)
+    lines = annotated([warning, finding(201)], has_failed=True)
     told = [runner.commands(line)[0] for line in lines]
     assert [(each.name, each.properties["title"][:5]) for each in told] == [
         ("error", "DG201"),
@@ -243,7 +248,7 @@ def test_a_warning_stays_one_and_comes_after_what_is_graver() -> None:
 
 @given(st.lists(st.builds(finding, st.integers(100, 999), title=foreign(), seen=foreign())))
 def test_annotations_are_few_short_and_only_ours(findings: list[Finding]) -> None:
-    lines = ci.annotate(GITHUB, findings, has_failed=True)
+    lines = annotated(findings, has_failed=True)
     read = runner.commands("\n".join(lines))
     assert [command.name for command in read] == ["error"] * len(lines)
     assert len(lines) <= 9
@@ -254,7 +259,7 @@ def test_annotations_are_few_short_and_only_ours(findings: list[Finding]) -> Non
 
 
 def test_a_long_message_is_cut_before_github_cuts_it() -> None:
-    (line,) = ci.annotate(GITHUB, [finding(seen="%\n" * 5_000)], has_failed=True)
+    (line,) = annotated([finding(seen="%\n" * 5_000)], has_failed=True)
     (command,) = runner.commands(line)
     assert len(command.data) == 4_000
     assert command.data.endswith("…")
@@ -262,7 +267,7 @@ def test_a_long_message_is_cut_before_github_cuts_it() -> None:
 
 def test_equal_findings_are_annotated_once_and_many_are_rolled_up() -> None:
     findings = [finding(n, seen="x") for n in [*range(200, 211), 200, 210]]
-    lines = ci.annotate(GITHUB, findings, has_failed=True)
+    lines = annotated(findings, has_failed=True)
     last = runner.commands(lines[-1])[0]
     assert len(lines) == 9
     assert last.properties["title"] == "and 3 more findings"

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from deployguard import safe
 from deployguard.executions.compare import Comparison, Row, Side
 from deployguard.executions.nouns import Build, Case, Step
 from deployguard.executions.settings import Fact
-from deployguard.routes.render import plain
 
 SCHEMA = "deployguard/comparison/v1"
 LONGEST = 256  # characters of a foreign text
@@ -109,7 +109,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _short(foreign: str) -> str:
-    return plain(foreign[:LONGEST])
+    return safe.line(foreign[:LONGEST])[:LONGEST]
 
 
 def _moment(at: float) -> str:

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from deployguard import safe
 from deployguard.executions.explain import Conclusion, Explanation
 from deployguard.executions.failures import Failure, duration_s
 from deployguard.executions.nouns import Case, Configuration, End, Minute, State, Step
 from deployguard.model import LATEST
-from deployguard.routes.render import plain
 
 SCHEMA = "deployguard/explanation/v1"
 SHOWN_ATTEMPTS = 20  # of one failure
@@ -54,7 +54,7 @@ def build(explanation: Explanation) -> dict[str, Any]:
 
 def short(foreign: str) -> str:
     """Return foreign text as one line, cut where it is long."""
-    line = plain(foreign[: 2 * LONGEST]).strip()
+    line = safe.line(foreign[: 2 * LONGEST]).strip()
     return line if len(foreign) <= LONGEST and len(line) <= LONGEST else line[:LONGEST] + "..."
 
 

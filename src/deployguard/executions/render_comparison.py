@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 
+from deployguard import safe
 from deployguard.executions.compare import Comparison, Ran, Row
 from deployguard.executions.names import short
 from deployguard.executions.nouns import Build, Case, Known
 from deployguard.executions.settings import Fact
-from deployguard.routes.render import plain
 
 SHORT = len("sha256:") + 12
 LABEL, COLUMN = 15, 29  # characters: two marks, a label and two columns fit a narrow terminal
@@ -26,7 +26,7 @@ def text(comparison: Comparison) -> str:
 
 def _lines(comparison: Comparison) -> Iterator[str]:
     cases = comparison.cases
-    yield f"{comparison.likeness}: {plain(comparison.why)}"
+    yield f"{comparison.likeness}: {safe.line(comparison.why)}"
     yield ""
     yield from _row(" ", "", ("first", "second"))
     yield from _row(" ", "execution", [short(case.execution.arn) for case in cases])
@@ -34,8 +34,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield from _facts(comparison.facts)
     for row in comparison.rows:
         yield ""
-        name = plain(short(row.function)) or "hidden functions"
-        yield f"{name}: {row.likeness}, {plain(row.why)}"
+        name = safe.line(short(row.function)) or "hidden functions"
+        yield f"{name}: {row.likeness}, {safe.line(row.why)}"
         yield from _builds(row)
         yield from _facts(row.facts if all(side.ran for side in row.sides) else ())
     yield ""
@@ -85,14 +85,14 @@ def _known(build: Build) -> str:
 
 def _row(mark: str, what: str, values: Sequence[str]) -> Iterator[str]:
     columns = [
-        textwrap.wrap(plain(value[:LONGEST]), COLUMN, break_on_hyphens=False) or [""]
+        textwrap.wrap(safe.line(value[:LONGEST]), COLUMN, break_on_hyphens=False) or [""]
         for value in values
     ]
     for number, cells in enumerate(zip_longest(*columns, fillvalue="")):
         label = what if number == 0 else ""
         sign = mark if number == 0 else " "
         shown = "  ".join(cell.ljust(COLUMN) for cell in cells)
-        yield f"{sign} {plain(label):<{LABEL}}{shown}".rstrip()
+        yield f"{sign} {safe.line(label):<{LABEL}}{shown}".rstrip()
 
 
 def _unread(cases: Sequence[Case]) -> Iterator[str]:
@@ -101,8 +101,8 @@ def _unread(cases: Sequence[Case]) -> Iterator[str]:
         yield ""
         yield "unknown, because it could not be read:"
     for each in unread:
-        yield f"- {plain(each.what)}: {plain(each.why)}"
-        yield f"  {plain(each.fix)}"
+        yield f"- {safe.line(each.what)}: {safe.line(each.why)}"
+        yield f"  {safe.line(each.fix)}"
     if unread:
         yield ""
 

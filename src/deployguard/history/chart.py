@@ -7,11 +7,10 @@ the reader's scheme. Every text in it is escaped, as all of it came from elsewhe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
+from deployguard import safe
 from deployguard.history.render import OF, UNKNOWN, moment, moved
 from deployguard.history.served import SLOTS, History, Route, Served
-from deployguard.routes.render import plain
 
 COLUMN, HEIGHT, LEFT, TOP = 14, 90, 12, 58
 BAND = HEIGHT + 58  # a route's name, its columns, and its axis
@@ -40,7 +39,7 @@ def svg(history: History) -> str:
     legend = TOP + BAND * max(1, len(history.routes))
     height = legend + ROW * len(builds) + 8
     parts = (*_head(history), *_bands(history, builds), *_legend(builds, top=legend))
-    about = escape(f"Builds that served {plain(history.function)}", quote=True)
+    about = safe.html(f"Builds that served {safe.line(history.function)}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'class="dg-history" role="img" aria-label="{about}">\n<style>{STYLE}</style>\n'
@@ -125,8 +124,8 @@ def _legend(builds: Sequence[str], *, top: int) -> Iterator[str]:
 def _text(x: float, y: float, words: str, *, small: bool = False, end: bool = False) -> str:
     kind = ' class="small"' if small else ""
     anchor = ' text-anchor="end"' if end else ""
-    return f'<text x="{x}" y="{y}"{kind}{anchor}>{escape(plain(words))}</text>'
+    return f'<text x="{x}" y="{y}"{kind}{anchor}>{safe.html(safe.line(words))}</text>'
 
 
 def _title(words: str) -> str:
-    return f"<title>{escape(plain(words))}</title>"
+    return f"<title>{safe.html(safe.line(words))}</title>"

@@ -5,11 +5,9 @@ It opens anywhere and loads nothing; without scripts, so that no text from elsew
 
 from __future__ import annotations
 
-from html import escape
-
+from deployguard import safe
 from deployguard.history import chart, render
 from deployguard.history.served import History
-from deployguard.routes.render import plain
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
@@ -23,12 +21,12 @@ pre { overflow-x: auto }
 
 def html(history: History) -> str:
     """Return the file."""
-    title = escape(f"Builds that served {plain(history.function)}")
+    title = safe.html(f"Builds that served {safe.line(history.function)}")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{title}</h1>\n{chart.svg(history)}"
-        f"<pre>{escape(render.text(history))}</pre>\n</body>\n</html>\n"
+        f"<pre>{safe.html(render.text(history))}</pre>\n</body>\n</html>\n"
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from deployguard import safe
 from deployguard.executions.nouns import Move
 from deployguard.history.served import Counted, History, Route, Served
-from deployguard.routes.render import plain
 
 SCHEMA = "deployguard/history/v1"
 HEAD = ("build", "version", "share", "count", "containers", "first seen", "last seen")
@@ -50,18 +50,18 @@ def moment(at: float) -> str:
 def moved(move: Move) -> str:
     """Say what a change made of a qualifier."""
     if move.is_configuration:
-        return f"{plain(move.qualifier)} was configured anew"
-    shares = "".join(f" and {share:.0%} to {plain(v)}" for v, share in move.weights.items())
+        return f"{safe.line(move.qualifier)} was configured anew"
+    shares = "".join(f" and {share:.0%} to {safe.line(v)}" for v, share in move.weights.items())
     to = move.version or move.digest or UNKNOWN
-    return f"{plain(move.qualifier)} was moved to {plain(to)}{shares}"
+    return f"{safe.line(move.qualifier)} was moved to {safe.line(to)}{shares}"
 
 
 def _lines(history: History) -> Iterator[str]:
-    yield plain(history.function)
+    yield safe.line(history.function)
     yield f"  from {moment(history.span.since)} to {moment(history.span.until)}"
     for route in history.routes:
         yield ""
-        yield f"{plain(route.qualifier)}: {route.count} {OF[history.counted]}"
+        yield f"{safe.line(route.qualifier)}: {route.count} {OF[history.counted]}"
         yield from _table(route)
     if not history.routes:
         yield ""
@@ -97,7 +97,7 @@ def _row(route: Route, served: Served) -> tuple[str, ...]:
 
 
 def _unknown(history: History) -> Iterator[str]:
-    notes = [f"{plain(each.what)}: {plain(each.why)}; {plain(each.fix)}" for each in history.unread]
+    notes = [safe.line(f"{each.what}: {each.why}; {each.fix}") for each in history.unread]
     if history.routes and history.counted is Counted.CONTAINERS:
         notes.append(
             "how many invocations each build served: not every container tells them; "

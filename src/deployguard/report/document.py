@@ -307,11 +307,16 @@ def outputs(document: Mapping[str, Any]) -> dict[str, str]:
 
 def replay(document: Mapping[str, Any]) -> dict[str, Any]:
     """Judge a document's evidence again; the verdict may differ from the one that it claims."""
+    return {**judged_again(document), "command": "report"}
+
+
+def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with the verdict that its evidence supports."""
     evidence = evidence_of(document)
     if evidence is None or document.get("error") is not None:
         if document.get("verdict") not in UNJUDGED or document.get("exit_code") in (0, 10):
             raise _not_replayable("it claims a verdict that nothing supports")
-        return {**document, "command": "report"}
+        return dict(document)
     ruling = judge.ruling(evidence)
     exit_code = EXIT_CODES.get(ruling.verdict, 1)
     about = document["functions"][0]
@@ -322,7 +327,6 @@ def replay(document: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         **document,
-        "command": "report",
         "verdict": ruling.verdict.value,
         "exit_code": exit_code,
         "functions": [function],

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deployguard import safe
 from deployguard.errors import ConfigurationError
 from deployguard.run import REPAIRS
 
@@ -40,7 +41,7 @@ def prepare(folder: Path, *, name: str = NAME) -> Path:
 
 def dump(document: Mapping[str, Any]) -> str:
     """Return a document as JSON text."""
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return safe.json(document)
 
 
 def name_of(command: str) -> str:
@@ -53,11 +54,23 @@ def name_of(command: str) -> str:
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
     """Write a report atomically and return its path."""
-    name = name_of(document["command"])
+    return keep(dump(document), folder, name=name_of(document["command"]))
+
+
+def render(document: Mapping[str, Any], folder: Path, *, form: str) -> Path:
+    """Write a report in one of its forms, atomically, under the form's usual name."""
+    from deployguard.report.forms import FORMS
+    from deployguard.report.renderers import RENDERERS
+
+    return keep(RENDERERS[form](document), folder, name=FORMS[form].file)
+
+
+def keep(content: str, folder: Path, *, name: str) -> Path:
+    """Write a file of the report's folder atomically and return its path."""
     path = folder / name
     prepare(folder, name=name)  # again: it may have gone, or become a link, since the run began
     try:
-        _replace(path, dump(document))
+        _replace(path, content)
     except OSError as error:
         raise ConfigurationError(
             f"{path} could not be written: {error.strerror}",

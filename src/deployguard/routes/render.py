@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 
+from deployguard import safe
 from deployguard.routes.nouns import Audit, End, Path
 from deployguard.traffic import Use
 
@@ -24,7 +24,7 @@ def mermaid(audit: Audit) -> str:
 
 
 def _lines(audit: Audit) -> Iterator[str]:
-    yield plain(audit.function)
+    yield safe.line(audit.function)
     yield f"  expected    build {audit.expected.build_id or 'unknown'}"
     yield f"              {audit.expected.digest}"
     yield ""
@@ -39,16 +39,16 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield ""
         yield "unknown, because it could not be read:"
     for unread in audit.unread:
-        yield f"- {plain(unread.what)}: {plain(unread.why)}"
-        yield f"  {plain(unread.fix)}"
+        yield f"- {safe.line(unread.what)}: {safe.line(unread.why)}"
+        yield f"  {safe.line(unread.fix)}"
 
 
 def _row(path: Path) -> tuple[str, ...]:
     caller = path.caller
     use = "" if caller.use is Use.CALLS else f", {caller.use.value}"
     return (
-        plain(str(caller)),
-        plain(caller.qualifier or "known at run time only"),
+        safe.line(str(caller)),
+        safe.line(caller.qualifier or "known at run time only"),
         " + ".join(map(_serves, path.ends)) or "-",
         " + ".join(dict.fromkeys(map(_image, path.ends))) or "-",
         path.outcome.value + use,
@@ -60,7 +60,7 @@ def _serves(end: End) -> str:
 
 
 def _image(end: End) -> str:
-    return plain(f"{end.build_id or 'unknown'} {end.digest[:SHORT]}")
+    return safe.line(f"{end.build_id or 'unknown'} {end.digest[:SHORT]}")
 
 
 def _graph(audit: Audit) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _graph(audit: Audit) -> Iterator[str]:
 
     def node(key: str, label: str) -> str:
         known = nodes.setdefault(key, f"n{len(nodes)}")
-        return f'{known}["{plain(label).translate(ESCAPED)}"]'
+        return f'{known}["{safe.line(label).translate(ESCAPED)}"]'
 
     for path in audit.paths:
         caller = path.caller
@@ -88,11 +88,3 @@ def _graph(audit: Audit) -> Iterator[str]:
         if not path.ends:
             nothing = node(f"o {path.outcome}", path.outcome.value)
             yield f"  {qualifier} --> {nothing}"
-
-
-def plain(foreign: str) -> str:
-    """Return foreign text as one line without anything that is not shown."""
-    return "".join(
-        " " if char.isspace() else char if unicodedata.category(char)[0] != "C" else "?"
-        for char in foreign
-    )

@@ -1,0 +1,75 @@
+"""Hand a finished report to whoever reads it: its folder and the CI service.
+
+The verdict is reached; that nobody can take it changes nothing, and is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployguard import ci
+from deployguard.errors import ConfigurationError, DeployguardError
+from deployguard.report import document, files, github, markdown
+from deployguard.run import REPAIRS
+
+Complain = Callable[[DeployguardError], None]
+
+
+def to_folder(
+    report: Mapping[str, Any], folder: Path, *, forms: Sequence[str], complain: Complain
+) -> tuple[str, int]:
+    """Write the report, and then its other forms; return its path, and the exit code.
+
+    A run that changed something has to leave a report: without one it did not end well.
+    """
+    try:
+        path = str(files.write(report, folder))
+    except ConfigurationError as error:
+        complain(error)
+        return "", int(report["exit_code"]) or error.exit_code
+    if report["command"] not in REPAIRS:
+        for form in forms:
+            with _survived(complain):
+                files.render(report, folder, form=form)
+    return path, int(report["exit_code"])
+
+
+def to_ci(
+    report: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    outputs: Mapping[str, str],
+    folder: Path,
+    complain: Complain,
+) -> str:
+    """Hand the results to later steps and the summary to readers; return workflow commands."""
+    if report["command"] not in REPAIRS:
+        outputs_to_ci(
+            environ,
+            outputs={**document.outputs(report), **outputs},
+            folder=folder,
+            complain=complain,
+        )
+    with _survived(complain):
+        ci.summary(environ, markdown.render(report))
+    is_github = ci.detect(environ) is ci.Provider.GITHUB
+    return github.render(report) if is_github else ""
+
+
+def outputs_to_ci(
+    environ: Mapping[str, str], *, outputs: Mapping[str, str], folder: Path, complain: Complain
+) -> None:
+    """Hand the results to later steps."""
+    with _survived(complain):
+        ci.write_outputs(environ, outputs, report_dir=folder)
+
+
+@contextmanager
+def _survived(complain: Complain) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        complain(error)

@@ -1,0 +1,22 @@
+"""Every form that a report can be given, and the file that each usually goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Form(NamedTuple):
+    """One row."""
+
+    about: str
+    file: str
+
+
+FORMS: Mapping[str, Form] = {
+    "text": Form("what a person reads in a log", "report.txt"),
+    "json": Form("the report itself", "report.json"),
+    "markdown": Form("the summary page of a CI run", "summary.md"),
+    "github": Form("annotations, as workflow commands", "annotations.txt"),
+    "dotenv": Form("the results as GitLab hands them to later jobs", "deployguard.env"),
+}

@@ -1,0 +1,64 @@
+"""A report that was saved: judged again from its evidence, and given other forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployguard.errors import ConfigurationError
+from deployguard.report import document, files, text
+from deployguard.report.forms import FORMS
+from deployguard.report.renderers import RENDERERS
+
+
+def replay(path: Path) -> dict[str, Any]:
+    """Return a saved report with the verdict that its evidence supports."""
+    replayed = document.replay(files.read(path))
+    with _complete(path):
+        text.render(replayed)
+    return replayed
+
+
+def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
+    """Return a saved report in other forms, each under the name of its usual file.
+
+    Its verdict is reached again first: none shows one that the evidence does not support.
+    """
+    if not forms:
+        raise ConfigurationError(
+            "say what to do with the report",
+            fix="name a form with --to, or reach the verdict again with --replay FILE",
+        )
+    judged = document.judged_again(files.read(path))
+    with _complete(path):
+        return {FORMS[form].file: RENDERERS[form](judged) for form in forms}
+
+
+def only(rendered: Mapping[str, str]) -> str:
+    """Return the one form that was asked for; several need a folder."""
+    if len(rendered) > 1:
+        raise ConfigurationError(
+            f"{len(rendered)} forms do not go to stdout together",
+            fix="name a folder for them with --into",
+        )
+    return next(iter(rendered.values()))
+
+
+def keep(rendered: Mapping[str, str], folder: Path) -> Iterator[Path]:
+    """Write each form into a folder, under its usual name."""
+    for name, content in rendered.items():
+        yield files.keep(content, folder, name=name)
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path} lacks what a report holds ({type(error).__name__}: {error})",
+            cause="it was edited, or written by another version",
+            fix="give the report.json of a check, verify or rollback",
+        ) from error

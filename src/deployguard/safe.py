@@ -1,0 +1,110 @@
+"""Foreign text made harmless for each surface that it is shown on; nothing else escapes text.
+
+Functions, logs, tags, files and AWS say what they like. What is dangerous is shown, not dropped:
+dropping a character can join its neighbours into what was to be prevented.
+"""
+
+from __future__ import annotations
+
+import html as entities
+import json as notation
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+# GitHub cuts a message at 4,096 characters.
+LONGEST_MESSAGE = 4_000
+# GitLab refuses a whole dotenv file above 5 KB.
+LONGEST_DOTENV_VALUE = 512
+
+NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def log(text: str) -> str:
+    """Return text for a log or a terminal: no commands, escape sequences or hidden characters."""
+    text = "".join(_visible(char) for char in text.replace("\r\n", "\n"))
+    # NOTE: GitHub acts on `::command::` at the start of a line, after any white space. A word in
+    # the middle is broken too, because wrapping may bring it to the start; an ARN's `::` stays.
+    text = re.sub(r"(?<![^\s-]):{2,}", lambda colons: " ".join(colons[0]), text)
+    # `##[command]` (GitHub), `##vso[command]` (Azure) and their like work anywhere in a line.
+    return re.sub(r"(##[\w.]*)\[", r"\1 [", text)
+
+
+def line(text: str) -> str:
+    """Return text as one line of a log."""
+    return log(" ".join(re.split(r"[\t\n\r\x0b\x0c]", text)))
+
+
+def html(text: str) -> str:
+    """Return text for an element or a quoted attribute of HTML or SVG."""
+    return entities.escape(log(text), quote=True)
+
+
+def xml(text: str) -> str:
+    """Return text that XML 1.0 can hold; what writes the XML escapes its markup."""
+    return NOT_XML.sub("\ufffd", log(text))
+
+
+def markdown(text: str) -> str:
+    """Return text as one code span, for a line or a table cell of Markdown.
+
+    As entities its punctuation forms no markup, and in code no `@name` is notified.
+    """
+    spelt = "".join(c if c.isalnum() or c in " -" else f"&#{ord(c)};" for c in line(text))
+    return f"<code>{spelt}</code>"
+
+
+def fenced(text: str) -> str:
+    """Return text as a block of Markdown, with a fence that the text itself cannot close."""
+    longest = max((len(run) for run in re.findall("~+", text)), default=0)
+    fence = "~" * max(3, longest + 1)
+    return f"{fence}text\n{log(text).rstrip()}\n{fence}\n"
+
+
+def json(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON that forms no command in a log either."""
+    return notation.dumps(document, indent=1, allow_nan=False).replace("##", "#\\u0023") + "\n"
+
+
+def command(name: str, *, title: str, message: str) -> str:
+    """Return a workflow command that makes GitHub show a message."""
+    return f"::{name} title={_property(title)}::{_data(message)}"
+
+
+def outputs(values: Mapping[str, str], *, token: str) -> str:
+    """Return values for `GITHUB_OUTPUT`, where `name=value` would let a value add outputs."""
+    delimiter = f"deployguard_{token}"
+    if any(delimiter in value for value in values.values()):
+        raise ValueError("an output holds the delimiter that ends it")
+    return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
+
+
+def dotenv(values: Mapping[str, str]) -> str:
+    """Return values as GitLab's dotenv report; one that its rules forbid is left out."""
+    return "".join(
+        f"{name}={value}\n"
+        for name, value in values.items()
+        if len(value) <= LONGEST_DOTENV_VALUE and re.fullmatch(r"[A-Za-z0-9._:/@+-]+", value)
+    )
+
+
+def _data(text: str) -> str:
+    text = log(text)
+    if len(text) > LONGEST_MESSAGE:
+        text = text[: LONGEST_MESSAGE - 1] + "…"
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(" ".join(text.split())).replace(":", "%3A").replace(",", "%2C")
+
+
+def _visible(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in NOT_SHOWN:
+        return char
+    number = ord(char)
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
