@@ -34,7 +34,7 @@ from deployguard.model import (
     Severity,
     Stamp,
 )
-from deployguard.report import text
+from deployguard.report import merged, text
 from deployguard.resources import Alias, Function, Image, Setup
 from deployguard.run import EXIT_CODES
 from deployguard.traffic import Caller, Discovery, Unread
@@ -87,7 +87,17 @@ def told() -> dict[str, tuple[str, str]]:
     looked = {name: _looked(name, facts) for name, facts in _facts().items()}
     raised = {error.finding: _raised(error) for error in _errors()}
     judged = {name: _judged(name, evidence) for name, evidence in _evidence().items()}
-    return looked | raised | judged
+    return looked | raised | judged | dict(_merged())
+
+
+def _merged() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield what is told of several functions together."""
+    whole = merged.alone("", 16, of=8) | {"held": [1, 2, 3, 4, 6, 7, 8], "merged": True}
+    empty = {"functions": [], "error": None, "exit_code": 0, "fleet": whole}
+    (lacking,) = merged.judged(empty)["fleet"]["findings"]
+    code = merged.judged(empty)["exit_code"]
+    end = f"The verdict of all is INCONCLUSIVE at best (exit code {code})."
+    yield lacking["id"], (end, "\n".join(text.finding(lacking)))
 
 
 def _looked(name: str, facts: Facts) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deployguard import __version__, ci, safe
-from deployguard.errors import DeployguardError, Interrupted
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
 from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
@@ -131,19 +131,29 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
 
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
-    """Print the report, and hand it to whoever reads it."""
-    from deployguard import handover
-    from deployguard.report import document, files, history, text
+    """Make the report of a run, and hand it over."""
+    from deployguard.report import document, history
 
     folder = Path(settings.report_dir)
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
+    return _hand_over(report, settings, folder=folder, forms=settings.reports)
+
+
+def _hand_over(
+    report: Mapping[str, Any], settings: Settings, *, folder: Path | None, forms: Sequence[str]
+) -> int:
+    """Print a report, and hand it to whoever reads it: its folder, if it has one, and the CI."""
+    from deployguard import handover
+    from deployguard.report import files, text
+
     _print(files.dump(report) if settings.format == "json" else text.render(report))
-    path, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
+    path, exit_code = "", int(report["exit_code"])
+    if folder is not None:
+        path, exit_code = handover.to_folder(report, folder, forms=forms, complain=_warn)
     outputs = {"exit-code": str(exit_code), "report-path": path}
-    _write_commands(
-        handover.to_ci(report, os.environ, outputs=outputs, folder=folder, complain=_warn)
-    )
+    to = folder or Path(settings.report_dir)
+    _write_commands(handover.to_ci(report, os.environ, outputs=outputs, folder=to, complain=_warn))
     return exit_code
 
 
@@ -295,6 +305,12 @@ def _report(parsed: argparse.Namespace) -> int:
         replayed = saved.replay(Path(parsed.replay))
         _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
         return int(replayed["exit_code"])
+    if parsed.file == "merge":
+        return _merge(parsed, settings)
+    if parsed.files:
+        raise ConfigurationError(
+            "several reports are named", fix="put `merge` before them, or name one"
+        )
     rendered = saved.render(Path(parsed.file), parsed.forms)
     if parsed.into is None:
         _write(saved.only(rendered))
@@ -302,6 +318,16 @@ def _report(parsed: argparse.Namespace) -> int:
     for path in saved.keep(rendered, Path(parsed.into)):
         _print(f"{path}\n")
     return 0
+
+
+def _merge(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Make one report of several, and hand it on as a run does with its own."""
+    from deployguard.report import saved
+
+    report = saved.merge([Path(each) for each in parsed.files])
+    if parsed.into is None:
+        return _hand_over(report, settings, folder=None, forms=())
+    return _hand_over(report, settings, folder=Path(parsed.into), forms=parsed.forms)
 
 
 def _lab(parsed: argparse.Namespace) -> int:

@@ -46,6 +46,7 @@ class Record:
     """What is known so far; it becomes the report however the run ends."""
 
     command: str
+    asked: str = ""  # the function as it was asked for, where others are asked for as well
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     function: Function | None = None
     alias: str | None = None

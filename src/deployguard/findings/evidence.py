@@ -99,4 +99,12 @@ KINDS = {
         "docker build $(deployguard stamp) --provenance=false .",
         severity=Severity.WARNING,
     ),
+    "DG314": Kind(
+        "A shard is missing, or does not belong here",
+        "a job did not run, was killed, or left no report; or two of them made different plans, "
+        "from different files or while functions came and went",
+        "run what is missing again, and merge the reports of one plan, each of them once",
+        "deployguard report merge FILES",
+        expected="one report of each shard, all of one plan",
+    ),
 }

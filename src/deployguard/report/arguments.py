@@ -14,8 +14,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="FILE",
         default="deployguard-report/report.json",
-        help="the report to render, default %(default)s",
+        help="the report to render, default %(default)s; or `merge`, and the FILES to make one of",
     )
+    parser.add_argument("files", nargs="*", metavar="FILES", help=argparse.SUPPRESS)
     parser.add_argument(
         "--to",
         dest="forms",
@@ -26,7 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         + "; ".join(f"{name}, {form.about}" for name, form in FORMS.items()),
     )
     parser.add_argument(
-        "--into", metavar="DIR", help="write each form into a folder, under its usual name"
+        "--into",
+        metavar="DIR",
+        help="write each form, and what was merged, into a folder, under its usual name",
     )
     parser.add_argument(
         "--replay",

@@ -26,7 +26,7 @@ from deployguard.model import (
     State,
     Verdict,
 )
-from deployguard.report import contradiction
+from deployguard.report import contradiction, merged
 from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
 from deployguard.shape import Shape, ShapeKind
@@ -39,7 +39,8 @@ UNJUDGED = ("ERROR", "INCONCLUSIVE", "SUPERSEDED")  # what a run can end with an
 
 def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept]) -> dict[str, Any]:
     """Return the document of a run, however it ended."""
-    functions = [_function(record)] if record.function is not None else []
+    is_known = record.function is not None or record.asked
+    functions = [_function(record, seconds=seconds)] if is_known else []
     return {
         "schema": SCHEMA,
         "tool": {"name": "deployguard", "version": tool},
@@ -48,21 +49,21 @@ def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept])
         "exit_code": record.exit_code,
         "started": record.started.isoformat(timespec="milliseconds"),
         "seconds": round(seconds, 3),
-        "error": _error(record.error, _known(functions)),
+        "error": functions[0]["error"] if functions else _error(record.error, {}),
         "functions": functions,
         "history": [asdict(move) for move in history],
+        "fleet": None,
     }
 
 
-def evidence_of(document: Mapping[str, Any]) -> Evidence | None:
-    """Read back what a document's verdict rests on; None where nothing was judged."""
+def evidence_of(function: Mapping[str, Any]) -> Evidence | None:
+    """Read back what a function's verdict rests on; None where nothing was judged."""
     try:
-        items = [item for function in document["functions"] for item in function["evidence"]]
-        found = [EVIDENCE.validate_python(item) for item in items]
+        found = [EVIDENCE.validate_python(item) for item in function["evidence"]]
     except (ValidationError, KeyError, TypeError) as error:
         raise _not_replayable(type(error).__name__) from error
     contradictions = [text for evidence in found for text in contradiction.all_in(evidence)]
-    if len(document["functions"]) > 1 or len(found) > 1:
+    if len(found) > 1:
         contradictions.append("it holds more than one run")
     if contradictions:
         raise _not_replayable(contradictions[0])
@@ -93,12 +94,8 @@ def _error(
     }
 
 
-def _known(functions: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-    """Return what a finding's command leaves open, from the entry of the function."""
-    return next((_blanks(function) for function in functions), {})
-
-
 def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return what a finding's command leaves open, from the entry of the function."""
     arn = str(function["function"])
     return {
         "FUNCTION": arn,
@@ -108,13 +105,15 @@ def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
     }
 
 
-def _function(record: Record) -> dict[str, Any]:
-    assert record.function is not None
+def _function(record: Record, *, seconds: float) -> dict[str, Any]:
     expected = record.expected
     about = {
-        "function": record.function.arn,
+        "function": record.function.arn if record.function else record.asked,
         "alias": record.alias,
         "verdict": record.verdict and record.verdict.value,
+        "exit_code": record.exit_code,
+        "started": record.started.isoformat(timespec="milliseconds"),
+        "seconds": round(seconds, 3),
         "expected": {
             "digest": expected.digest if expected else None,
             "build_id": expected.build_id if expected else None,
@@ -128,8 +127,10 @@ def _function(record: Record) -> dict[str, Any]:
         },
         "changes": [asdict(change) for change in record.changes],
     }
+    blanks = _blanks(about)
     ruling = None if isinstance(record.error, Interrupted) else record.ruling
-    return about | _judged(record.evidence, ruling, known=_blanks(about))
+    judged = _judged(record.evidence, ruling, known=blanks)
+    return about | {"error": _error(record.error, blanks)} | judged
 
 
 def _judged(
@@ -268,10 +269,14 @@ def _round(evidence: Evidence, each: Round) -> dict[str, Any]:
 
 
 def findings(document: Mapping[str, Any]) -> list[Finding]:
-    """Return the findings of every function in a document, and first what ended the run."""
-    error = document["error"]
-    found = [_finding(item) for each in document["functions"] for item in each["findings"]]
-    return [_ended(error, document["verdict"]), *found] if error else found
+    """Return all findings in a document, and first what ended it or the run of a function."""
+    entries = document["functions"]
+    ends = [(document["error"], document["verdict"])]
+    ends += [(each.get("error"), each["verdict"]) for each in entries]
+    fleet = (document.get("fleet") or {}).get("findings", ())
+    told = [_finding(item) for item in (*fleet, *(f for each in entries for f in each["findings"]))]
+    ended = [_ended(error, verdict) for error, verdict in ends if error]
+    return [*dict.fromkeys(ended), *told]
 
 
 def _ended(error: Mapping[str, str], verdict: str) -> Finding:
@@ -312,22 +317,50 @@ def replay(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document with the verdict that its evidence supports."""
-    evidence = evidence_of(document)
-    if evidence is None or document.get("error") is not None:
-        if document.get("verdict") not in UNJUDGED or document.get("exit_code") in (0, 10):
-            raise _not_replayable("it claims a verdict that nothing supports")
-        return dict(document)
+    functions = [_judged_again(each, document) for each in _entries(document)]
+    if document.get("fleet") is not None:
+        return _summed({**document, "functions": functions})
+    if len(functions) > 1:
+        raise _not_replayable("it holds more than one run")
+    if not functions:
+        return _unjudged(document)
+    ended = {part: functions[0][part] for part in ("verdict", "exit_code")}
+    return {**document, **ended, "functions": functions}
+
+
+def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    entries = document.get("functions")
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise _not_replayable("it lists no functions")
+    return entries
+
+
+def _judged_again(function: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Judge one function again; how it ended was once told for all of the document only."""
+    if document.get("fleet") is None:
+        ended = {part: document.get(part) for part in ("error", "exit_code", "verdict")}
+        function = {**function, **ended}
+    evidence = evidence_of(function)
+    if evidence is None or function.get("error") is not None:
+        return _unjudged(function)
     ruling = judge.ruling(evidence)
-    exit_code = EXIT_CODES.get(ruling.verdict, 1)
-    about = document["functions"][0]
-    function = {
-        **about,
-        "verdict": ruling.verdict.value,
-        **_judged(evidence, ruling, known=_blanks(about)),
-    }
     return {
-        **document,
+        **function,
         "verdict": ruling.verdict.value,
-        "exit_code": exit_code,
-        "functions": [function],
+        "exit_code": EXIT_CODES.get(ruling.verdict, 1),
+        **_judged(evidence, ruling, known=_blanks(function)),
     }
+
+
+def _unjudged(ended: Mapping[str, Any]) -> dict[str, Any]:
+    """Believe that something ended without a verdict, and nothing better."""
+    if ended.get("verdict") not in UNJUDGED or ended.get("exit_code") in (0, 10):
+        raise _not_replayable("it claims a verdict that nothing supports")
+    return dict(ended)
+
+
+def _summed(document: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return merged.judged(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_replayable(type(error).__name__) from error

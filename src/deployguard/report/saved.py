@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deployguard.errors import ConfigurationError
-from deployguard.report import document, files, text
+from deployguard.report import document, files, merged, text
 from deployguard.report.forms import FORMS
 from deployguard.report.renderers import RENDERERS
 
@@ -34,6 +34,21 @@ def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
     judged = document.judged_again(files.read(path))
     with _complete(path):
         return {FORMS[form].file: RENDERERS[form](judged) for form in forms}
+
+
+def merge(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the reports of shards, or of several functions, as one; each is judged again first."""
+    if not paths:
+        raise ConfigurationError(
+            "nothing to merge", fix="name the report.json of each shard after `merge`"
+        )
+    judged = []
+    for path in paths:
+        judged.append(document.judged_again(files.read(path)))
+        with _complete(path):
+            text.render(judged[-1])
+            merged.of_shards(judged[-1:])
+    return merged.of_shards(judged)
 
 
 def only(rendered: Mapping[str, str]) -> str:

@@ -23,14 +23,32 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for function in document["functions"]:
         yield from _function(function)
     error = document["error"]
-    if error is not None:
-        yield f"error: {error['happened']}"
-        for label, part in AIDS:
-            if error.get(part):
-                yield f"  {label + ':':<7}{error[part]}"
-        yield ""
+    if error is not None and all(each.get("error") != error for each in document["functions"]):
+        yield from _error(error)
+    if document.get("fleet"):
+        yield from _fleet(document)
     ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"
     yield f"{document['verdict'] or 'DONE'} {ended}"
+
+
+def _error(error: Mapping[str, Any]) -> Iterator[str]:
+    yield f"error: {error['happened']}"
+    for label, part in AIDS:
+        if error.get(part):
+            yield f"  {label + ':':<7}{error[part]}"
+    yield ""
+
+
+def _fleet(document: Mapping[str, Any]) -> Iterator[str]:
+    """Tell what concerns no function alone, and at last how each of them ended."""
+    for each in document["fleet"]["findings"]:
+        yield from finding(each)
+        yield ""
+    for unread in document["fleet"]["unread"]:
+        yield f"unread: {unread['what']}: {unread['why']}"
+    for function in document["functions"]:
+        alias = f" alias {function['alias']}" if function["alias"] else ""
+        yield f"{function['verdict'] or 'DONE':<13}{function['function']}{alias}"
 
 
 def _function(function: Mapping[str, Any]) -> Iterator[str]:
@@ -55,6 +73,8 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     for each in function["findings"]:
         yield from finding(each)
         yield ""
+    if function.get("error"):
+        yield from _error(function["error"])
 
 
 def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
