@@ -48,6 +48,7 @@ COMMANDS = (
     "rollback",
     "recover",
     "prune",
+    "plan",
     "doctor",
     "routes",
     "history",
@@ -339,6 +340,7 @@ def needs() -> str:
         On.VERSIONS: "the versions",
         On.REPOSITORY: "the repository",
         On.LOGS: "the log group",
+        On.ROLES: "the roles",
         On.ACCOUNT: "`*`",
     }
     rows = [

@@ -15,6 +15,8 @@ from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate
 from deployguard.errors import DeployguardError
 from deployguard.findings import filled
+from deployguard.fleet import forgotten
+from deployguard.fleet.gates import Gates
 from deployguard.lease import Intent, What
 from deployguard.model import (
     LATEST,
@@ -96,6 +98,9 @@ def _merged() -> Iterator[tuple[str, tuple[str, str]]]:
     empty = {"functions": [], "error": None, "exit_code": 0, "fleet": whole}
     (lacking,) = merged.judged(empty)["fleet"]["findings"]
     code = merged.judged(empty)["exit_code"]
+    left = asdict(forgotten.forgotten(ARN, OLD_DIGEST, REPOSITORY))
+    warned = "It is a warning beside the verdict, which it does not move."
+    yield left["id"], (warned, "\n".join(text.finding(left)))
     end = f"The verdict of all is INCONCLUSIVE at best (exit code {code})."
     yield lacking["id"], (end, "\n".join(text.finding(lacking)))
 
@@ -328,6 +333,9 @@ def _errors() -> Iterator[DeployguardError]:
     yield remedy.reserved_elsewhere(ARN, "50", now="20", why=refused)
     yield journal.held_by(LEASE, "greeter")
     yield discover.no_alias("greeter", "live")
+    gates = Gates(2, together=True, fail_fast=False, jobs=2)
+    gates.ended("greeter", 10)
+    yield gates.withheld()
     yield discover.unfinished(replace(FUNCTION, update_status="InProgress"), after_s=300)
     yield images.missing(images.parse(f"{REPOSITORY}:main"))
     for refusing in _refusing():

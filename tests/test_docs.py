@@ -219,6 +219,7 @@ def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> No
         "rollback",
         "recover",
         "prune",
+        "plan",
         "doctor",
         "routes",
         "history",
@@ -339,7 +340,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, "plan"}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,7 @@ from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
     from deployguard.config import Settings
+    from deployguard.fleet.story import Fleet
     from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
     from deployguard.target import Target
@@ -70,21 +71,27 @@ def _parser() -> Parser:
 def _load(parsed: argparse.Namespace) -> Settings:
     from deployguard.loading import load
 
-    typed = {
-        key: value for key, value in vars(parsed).items() if key in settings_class().model_fields
-    }
-    return load(typed, folder=Path.cwd())
+    return load(_typed(parsed), folder=Path.cwd())
+
+
+def _typed(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given on the command line."""
+    fields = settings_class().model_fields
+    return {key: value for key, value in vars(parsed).items() if key in fields}
 
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
     from deployguard.aws.session import Session
+    from deployguard.config import FLEETS
     from deployguard.report import files
     from deployguard.run import Record, Run
     from deployguard.target import target_of
 
     settings = _load(parsed)
+    if settings.all and parsed.command in FLEETS:
+        return _run_all(parsed)
     target = target_of(settings.function)
     if not settings.dry_run:
         files.prepare(Path(settings.report_dir))
@@ -107,6 +114,52 @@ def _run(parsed: argparse.Namespace) -> int:
         handover.outputs_to_ci(os.environ, outputs=outputs, folder=folder, complain=_warn)
         return 0
     return _finish(record, settings, seconds=run.now)
+
+
+def _run_all(parsed: argparse.Namespace) -> int:
+    """Run a command on every function of the fleet, and make one report."""
+    from deployguard.fleet import whole
+    from deployguard.fleet.places import Places
+    from deployguard.fleet.story import Fleet
+    from deployguard.loading import load_fleet
+    from deployguard.report import files
+
+    settings, entries = load_fleet(_typed(parsed), folder=Path.cwd(), command=parsed.command)
+    whole.refuse_both(settings)
+    folder = Path(settings.report_dir)
+    if not settings.dry_run:
+        files.prepare(folder)
+    places = Places()
+    plan = whole.planned([entry for entry, _ in entries], places, settings)
+    own = [each for _, each in entries]
+    fleet = Fleet(plan, places, settings, command=parsed.command, own=own, say=_talk)
+    with _signals(fleet):
+        end = fleet.tell(_tell_story)
+    if settings.dry_run and end is None:
+        told, exit_code = whole.steps(fleet)
+        _print(told)
+        return exit_code
+    report = whole.report(fleet, plan, settings, end=end)
+    if end is None:
+        with suppress(ConfigurationError):  # which is told where the whole report is written
+            files.write(report, folder)  # already now: what follows may take a while
+        report = whole.with_forgotten(report, fleet, plan, places)
+    exit_code = _hand_over(report, settings, folder=folder, forms=settings.reports)
+    if fleet.is_stuck:  # its threads would keep the process until AWS answers
+        sys.stdout.flush()
+        os._exit(exit_code)
+    return exit_code
+
+
+def _plan(parsed: argparse.Namespace) -> int:
+    """Print who belongs to the fleet, or how a CI service is to share them out."""
+    from deployguard.fleet import whole
+    from deployguard.fleet.places import Places
+    from deployguard.loading import load_fleet
+
+    settings, entries = load_fleet(_typed(parsed), folder=Path.cwd(), command="check")
+    _print(whole.shown([entry for entry, _ in entries], Places(), settings))
+    return 0
 
 
 def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | None:
@@ -337,7 +390,7 @@ def _lab(parsed: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _signals(run: Run) -> Iterator[None]:
+def _signals(run: Run | Fleet) -> Iterator[None]:
     """Turn the first signal into Interrupted, so that everything is put back; obey the second."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -391,6 +444,7 @@ COMMANDS = {
     "rollback": Command("Move the alias back to what was live before", _run),
     "recover": Command("Finish or undo what a killed run left behind", _run),
     "prune": Command("Delete old versions that nothing uses, and never the way back", _run),
+    "plan": Command("Show who belongs to the fleet, and share them out to CI jobs", _plan),
     "routes": Command("Show who calls a function, and which build each caller reaches", _routes),
     "history": Command("Show which builds served a function, as far as its log tells", _history),
     "compare": Command("Say whether two executions ran the same images", _investigate),

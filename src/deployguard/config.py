@@ -24,6 +24,7 @@ JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
 # The commands that speak to AWS about a function, and those that do about executions.
+FLEETS = ("check", "verify", "recover")
 ASKING = (*RUNNING, "doctor", "routes", "history")
 INVESTIGATING = ("compare", "explain")
 
@@ -48,6 +49,41 @@ class Settings(BaseSettings):
     )
 
     function: str = option("", "name or ARN of the function, alone or with :qualifier", *ASKING)
+    all: bool = option(
+        False,
+        "every function of the settings file's [[functions]], at once; see docs/fleet.md",
+        *FLEETS,
+    )
+    jobs: int = option(
+        8, "with --all: how many functions at once", *FLEETS, ge=1, le=256, metavar="N"
+    )
+    fail_fast: bool = option(
+        False, "with --all: begin and move nothing more once a function is not FRESH", "check"
+    )
+    together: bool = option(
+        False, "with --all: move all aliases or none, and put all back if one fails", "check"
+    )
+    shard: str = option(
+        "", "with --all: only this part of the functions, such as 1/8", "check", metavar="I/N"
+    )
+    shards: int = option(1, "into how many parts to split", "plan", ge=1, le=256, metavar="N")
+    matrix: Literal["none", "github", "gitlab"] = option(
+        "none", "print the shards as a matrix for GitHub, or a child pipeline for GitLab", "plan"
+    )
+    base: str = option(
+        ".gitlab/deployguard.yml",
+        "the file of the project that defines the hidden job .deployguard, for GitLab",
+        "plan",
+        min_length=1,
+        metavar="FILE",
+    )
+    durations: str = option(
+        "",
+        "an earlier report; shards are made equally long by it, and otherwise equally large",
+        "check",
+        "plan",
+        metavar="FILE",
+    )
     alias: str = option(
         "live",
         "the alias that callers use; `check` creates it when it is absent",
@@ -146,6 +182,7 @@ class Settings(BaseSettings):
         300.0,
         "seconds for the whole run",
         *ASKING,
+        "plan",
         *INVESTIGATING,
         gt=0,
         le=86_400,

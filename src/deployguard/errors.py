@@ -138,6 +138,12 @@ class OutOfTime(DeployguardError):
     exit_code = 11
 
 
+class Withheld(DeployguardError):
+    """Another function of the fleet failed, so this one was not begun, not moved, or put back."""
+
+    exit_code = 11
+
+
 class Attention(DeployguardError):
     """Something could not be put back; a person must run the command that it gives."""
 

@@ -13,7 +13,7 @@ from deployguard.model import LATEST, Evidence, Route, Verdict
 from deployguard.report import history
 from deployguard.resources import Alias, Function
 from deployguard.routes.discovery import Discoverer
-from deployguard.run import Run
+from deployguard.run import Moment, Run
 from deployguard.target import Target, alias_of
 
 THE_DEPLOY = "the deploy step"
@@ -177,11 +177,13 @@ def _carry_out(run: Run, settings: Settings, target: Target, prepared: Prepared)
     to = version.version if planned.move else None
     if not planned.move:
         run.record.after = version.version
+    run.meet(Moment.MOVE)
     with shift.moved(
         run, target.name, name=planned.alias, before=run.record.before, version=to
     ) as move:
         _judge_moved(run, settings, target, evidence, move=move)
         if run.record.verdict is Verdict.FRESH or settings.on_stale == "fail":
+            run.meet(Moment.KEEP)
             move.keep()
 
 

@@ -23,6 +23,7 @@ from deployguard.errors import (
     Attention,
     AwsFailure,
     DeployguardError,
+    Interrupted,
     Superseded,
     Trouble,
 )
@@ -198,7 +199,8 @@ class Journal:
         while not self._ended.wait(RENEW_S):
             if self.run.is_interrupted or self.lost:
                 return
-            with suppress(DeployguardError):  # the next turn, or the next write, finds out
+            # The next turn, or the next write, finds out.
+            with suppress(DeployguardError, Interrupted):
                 self._write(lambda now: now)
 
     def _write(self, change: lease.Change) -> None:

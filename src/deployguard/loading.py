@@ -7,12 +7,17 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from deployguard.config import PREFIX, Settings
 from deployguard.errors import ConfigurationError
+from deployguard.fleet import file as fleet_file
+from deployguard.fleet.file import Entry
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 FILES: dict[str, tuple[str, ...]] = {
     "deployguard.toml": (),
@@ -20,10 +25,35 @@ FILES: dict[str, tuple[str, ...]] = {
 }
 
 
+FUNCTIONS = "functions"  # the tables of a fleet, which are no setting
+
+
 def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
     """Merge what was typed with the environment and the file; raise ConfigurationError."""
-    _refuse_unknown_names(os.environ)
     in_file = _from_file(folder)
+    in_file.pop(FUNCTIONS, None)
+    return _merged(typed, in_file)
+
+
+def load_fleet(
+    typed: Mapping[str, Any], *, folder: Path, command: str
+) -> tuple[Settings, tuple[tuple[Entry, Settings], ...]]:
+    """Load the settings, and each entry of the file's fleet with settings of its own over them."""
+    in_file = _from_file(folder)
+    tables = in_file.pop(FUNCTIONS, [])
+    settings = _merged(typed, in_file)
+    fields = Settings.model_fields.items()
+    allowed = [name for name, each in fields if command in _extra(each)["commands"]]
+    entries = fleet_file.parse(tables, allowed=allowed)
+    return settings, tuple((each, _merged(typed, {**in_file, **each.settings})) for each in entries)
+
+
+def _extra(field: FieldInfo) -> Any:
+    return field.json_schema_extra
+
+
+def _merged(typed: Mapping[str, Any], in_file: Mapping[str, Any]) -> Settings:
+    _refuse_unknown_names(os.environ)
     from_environment = {
         name for name in Settings.model_fields if os.environ.get(PREFIX + name.upper())
     }
@@ -64,7 +94,7 @@ def _from_file(folder: Path) -> dict[str, Any]:
 def _known_keys(document: Mapping[str, Any], file: str) -> dict[str, Any]:
     settings = {key.replace("-", "_"): value for key, value in document.items()}
     for key in document:
-        if key.replace("-", "_") not in Settings.model_fields:
+        if key.replace("-", "_") not in (*Settings.model_fields, FUNCTIONS):
             raise ConfigurationError(
                 f"{file}: unknown key {key!r}", fix=_did_you_mean(key, Settings.model_fields)
             )

@@ -10,10 +10,11 @@ CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
 COMPARE, EXPLAIN = "compare", "explain"
+PLAN = "plan"  # and what a fleet needs beside the command on each of its functions
 # What asks about a function, and what asks about executions.
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
 INVESTIGATING = (COMPARE, EXPLAIN)
-COMMANDS = (*ASKING, *INVESTIGATING)
+COMMANDS = (*ASKING, *INVESTIGATING, PLAN)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
 DISCOVERING = (CHECK, VERIFY, ROUTES)
@@ -320,6 +321,34 @@ NEEDS = (
         "ecr:DescribeImages",
         "ecr:GetDownloadUrlForLayer",
         without="images have a digest, and no build id, tags or date",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (PLAN,),
+        "lambda:ListFunctions",
+        without="functions are found by their names only, and forgotten ones not at all",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.FUNCTION,
+        (PLAN,),
+        "lambda:ListTags",
+        without="functions are not found by their tags",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.REPOSITORY,
+        (PLAN,),
+        "ecr:DescribeImages",
+        without="functions are not found by their repository, and forgotten ones not at all",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ROLES,
+        (PLAN,),
+        "sts:AssumeRole",
+        without="functions of other accounts are not checked",
     ),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )

@@ -77,16 +77,22 @@ def _sizes(evidence: Evidence, due: Sequence[RouteRuling], *, ceiling: int) -> d
 
 
 def _free(run: Run, evidence: Evidence) -> int:
-    """Return how many containers probes may hold at once without crowding out real traffic."""
+    """Return how many containers probes may hold at once without crowding out real traffic.
+
+    What is not the function's own is shared with the other runs of a fleet.
+    """
     limit = run.function.reserved_concurrency
     if all(route.is_fixed for route in evidence.routes):
-        return FEW if limit is None else max(1, int(limit * SHARE))
+        few = max(1, FEW // run.neighbours)
+        return few if limit is None else max(1, int(limit * SHARE))
+    is_own = limit is not None
     if limit is None:
         limit = functions.unreserved_concurrency(run.session)
     if limit is None:
-        return FEW
+        return max(1, FEW // run.neighbours)
     in_use = metrics.concurrency_in_use(run.session, run.function.name)
-    return max(1, int((limit - in_use) * SHARE))
+    share = SHARE if is_own else SHARE / run.neighbours
+    return max(1, int((limit - in_use) * share))
 
 
 def fire(

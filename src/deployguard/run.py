@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployguard.errors import (
@@ -18,6 +20,7 @@ from deployguard.errors import (
     OutOfTime,
     Refusal,
     Superseded,
+    Withheld,
 )
 from deployguard.model import Change, Evidence, Expected, Ruling, Verdict
 from deployguard.resources import Alias, Function
@@ -37,6 +40,14 @@ EXIT_CODES = {
     Verdict.INCONCLUSIVE: 11,
     Verdict.SUPERSEDED: 12,
 }
+
+
+class Moment(Enum):
+    """Where the runs of a fleet may have to wait for each other."""
+
+    MOVE = "before the alias is moved"
+    KEEP = "before the move is kept"
+
 
 REPAIRS = ("recover", "prune")  # the commands that judge nothing: they end well, or with an error
 
@@ -72,7 +83,7 @@ class Record:
             return None
         if isinstance(self.error, Superseded):
             return Verdict.SUPERSEDED
-        if isinstance(self.error, OutOfTime):
+        if isinstance(self.error, (OutOfTime, Withheld)):
             return Verdict.INCONCLUSIVE
         if self.error is not None or self.ruling is None:
             return Verdict.ERROR
@@ -106,6 +117,10 @@ class Run:
         session.hurry(timeout_s + OVERTIME_S)
         self._signal: int | None = None
         self._signalled_at = 0.0
+        self._woken = threading.Event()
+        self._is_finishing = False
+        self.neighbours = 1  # runs that probe in the same account and region meanwhile
+        self.meet: Callable[[Moment], None] = lambda _: None  # may wait, or raise
 
     @property
     def now(self) -> float:
@@ -119,8 +134,18 @@ class Run:
 
     def interrupt(self, number: int) -> None:
         """Note the first signal, and raise Interrupted from wherever the run is."""
-        self._signal, self._signalled_at = number, self.now
+        self.signal(number)
         raise Interrupted(number)
+
+    def signal(self, number: int) -> None:
+        """Note the first signal for a run in another thread: what it does next raises."""
+        self._signal, self._signalled_at = number, self.now
+        self._woken.set()
+
+    def heed(self) -> None:
+        """Raise Interrupted if a signal came, unless something is being put back."""
+        if self._signal is not None and not self._is_finishing:
+            raise Interrupted(self._signal)
 
     @property
     def is_interrupted(self) -> bool:
@@ -156,16 +181,20 @@ class Run:
         self.session.hurry(
             max(1.0, SIGNALLED_S - since_signal) if self.is_interrupted else overtime
         )
+        self._is_finishing = True
         try:
             put_back()
         except DeployguardError as problem:
             if self._signal is not None:
                 raise Interrupted(self._signal, left=problem) from problem
             raise
+        finally:
+            self._is_finishing = False
 
     def wait_until(self, moment: float) -> None:
         """Sleep until a moment of the run, but not past its deadline."""
-        time.sleep(max(0.0, min(moment, self.timeout_s) - self.now))
+        self._woken.wait(max(0.0, min(moment, self.timeout_s) - self.now))
+        self.heed()
 
     @property
     def function(self) -> Function:

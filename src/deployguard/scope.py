@@ -28,6 +28,7 @@ class On(StrEnum):
     VERSIONS = "Versions"  # any published version
     REPOSITORY = "Images"
     LOGS = "Logs"  # the function's own log group
+    ROLES = "Roles"  # of other accounts
     ACCOUNT = "Account"  # what cannot be narrowed
 
 
@@ -65,6 +66,7 @@ class Scope:
             On.VERSIONS: f"{self.function}:*",
             On.REPOSITORY: self.repository,
             On.LOGS: f"{log_group(self.function)}:*",
+            On.ROLES: f"arn:{self.function.split(':')[1]}:iam::*:role/deployguard*",
             On.ACCOUNT: "*",
         }
         if on in fixed:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 
 from deployguard.aws import failures
 from deployguard.errors import AwsFailure, ConfigurationError
@@ -56,6 +57,7 @@ class Session:
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
         self._before_each: Callable[[str, str], None] | None = None  # told service and endpoint
+        self.before_attempt: Callable[[], None] = lambda: None  # may raise, so that none is made
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
@@ -71,10 +73,41 @@ class Session:
         Each of them is announced with its service and endpoint before it is sent, and none is
         repeated after the monotonic moment `until`.
         """
+        outer = self._before_each
+
+        def before_both(service: str, endpoint: str) -> None:
+            before_each(service, endpoint)
+            if outer is not None:
+                outer(service, endpoint)
+
         other = copy.copy(self)
         other._clients = {}
-        other._before_each = before_each
+        other._before_each = before_both
         other.deadline = until
+        return other
+
+    def assuming(self, role: str) -> Session:
+        """Return a session of a role, which is assumed for the first call, and again in time."""
+        other = Session(region=self.region)
+
+        def assume() -> dict[str, str]:
+            client = self.client("sts")
+            answer: Any = self.read(
+                f"assume role {role}",
+                client.assume_role,
+                RoleArn=role,
+                RoleSessionName="deployguard",
+            )
+            found = answer["Credentials"]
+            return {
+                "access_key": found["AccessKeyId"],
+                "secret_key": found["SecretAccessKey"],
+                "token": found["SessionToken"],
+                "expiry_time": found["Expiration"].isoformat(),
+            }
+
+        resolver = other._session.get_component("credential_provider")
+        resolver.providers.insert(0, _Assumed(assume))
         return other
 
     def read(self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
@@ -195,6 +228,7 @@ class Session:
     ) -> T:
         resource = self._resource(named)
         for attempt in range(1, ATTEMPTS + 1):
+            self.before_attempt()
             try:
                 with failures.translated(doing, writes=writes, resource=resource):
                     return call()
@@ -215,8 +249,9 @@ class Session:
                 return name if name.startswith("arn:") else whole
         return ""
 
-    def _announce(self, client: Any, **_: Any) -> None:
-        if self._before_each is not None:
+    def _announce(self, client: Any, model: Any, **_: Any) -> None:
+        # Invoke is limited by concurrency, and not by what a control plane takes in a second.
+        if self._before_each is not None and model.name != "Invoke":
             self._before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
 
     def _client(self, service: str) -> Any:
@@ -246,6 +281,21 @@ class Session:
         client.meta.events.register("after-call.lambda", self._read_clock)
         client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
+
+
+class _Assumed(CredentialProvider):
+    """Where botocore finds the credentials of a role that we assume ourselves."""
+
+    METHOD = CANONICAL_NAME = "deployguard-assume-role"
+
+    def __init__(self, assume: Callable[[], dict[str, str]]) -> None:
+        """Assume the role when credentials are first asked for."""
+        super().__init__()
+        self._assume = assume
+
+    def load(self) -> Any:
+        """Return credentials that are renewed before they expire."""
+        return DeferredRefreshableCredentials(self._assume, self.METHOD)
 
 
 def _unusable(doing: str, why: str) -> AwsFailure:

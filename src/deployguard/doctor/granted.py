@@ -52,6 +52,7 @@ def _examples(
         On.ROUTES: f"{arn}:{alias}",
         On.VERSIONS: f"{arn}:1",
         On.LOGS: f"{log_group(arn)}:log-stream:",
+        On.ROLES: f"arn:{session.partition}:iam::{place.account}:role/deployguard",
         On.ACCOUNT: "*",
     }
     if isinstance(latest, Function) and latest.image_uri:

@@ -70,4 +70,13 @@ KINDS = {
         "--function-version VERSION",
         expected="callers of qualifiers that exist",
     ),
+    "DG210": Kind(
+        "A function runs this image, and is in no fleet",
+        "it was forgotten when functions were listed, so no deploy updates or checks it",
+        "add it to the [[functions]] of the settings file; with `skip = true` if it is meant to "
+        "stay as it is",
+        "deployguard plan",
+        expected="every function that runs images of the repository in the settings file",
+        severity=Severity.WARNING,
+    ),
 }

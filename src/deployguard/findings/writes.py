@@ -84,4 +84,11 @@ KINDS = {
         expected="nobody else who moves the alias",
         severity=Severity.WARNING,
     ),
+    "DG411": Kind(
+        "Another function of the fleet failed",
+        "all are deployed together, or none is begun or moved any more after a failure",
+        "mend the other function first, then check all again",
+        "deployguard check --all",
+        expected="all functions FRESH",
+    ),
 }

@@ -298,16 +298,24 @@ def _finding(item: Mapping[str, Any]) -> Finding:
 
 
 def outputs(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the few values that later steps of a pipeline use; none holds an account id."""
-    expected: dict[str, Any] = next((each["expected"] for each in document["functions"]), {})
-    version: dict[str, Any] = next((each["version"] for each in document["functions"]), {})
+    """Return the few values that later steps of a pipeline use; none holds an account id.
+
+    Of several functions it is what they have in common.
+    """
+    expected = [each["expected"] for each in document["functions"]]
+    versions = [each["version"] for each in document["functions"]]
     return {
         "verdict": document["verdict"] or "",
         "exit-code": str(document["exit_code"]),
-        "image-digest": expected.get("digest") or "",
-        "build-id": expected.get("build_id") or "",
-        "version": version.get("after") or version.get("before") or "",
+        "image-digest": _common(each.get("digest") for each in expected),
+        "build-id": _common(each.get("build_id") for each in expected),
+        "version": _common(each.get("after") or each.get("before") for each in versions),
     }
+
+
+def _common(values: Iterable[str | None]) -> str:
+    found = set(values)
+    return (found.pop() or "") if len(found) == 1 else ""
 
 
 def replay(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,14 +45,18 @@ def read(folder: Path) -> tuple[Kept, ...]:
 
 def after(folder: Path, record: Record) -> tuple[Kept, ...]:
     """Return what the report of a run is to carry: what the last one does, and its own moves."""
-    own = (_own(record, intent) for intent in record.kept if intent.what is What.ALIAS)
     newest_first: list[Kept] = []
     seen: Counter[tuple[str, str]] = Counter()
-    for move in reversed((*read(folder), *own)):
+    for move in reversed((*read(folder), *moves_of(record))):
         seen[move.function, move.alias] += 1
         if seen[move.function, move.alias] <= LIMIT:
             newest_first.append(move)
     return tuple(reversed(newest_first))
+
+
+def moves_of(record: Record) -> tuple[Kept, ...]:
+    """Return the moves that a run kept."""
+    return tuple(_own(record, intent) for intent in record.kept if intent.what is What.ALIAS)
 
 
 def version_before(folder: Path, alias: Alias) -> str:
@@ -87,11 +91,14 @@ def _ended_badly(document: Mapping[str, Any], last: Kept) -> str:
 
     A pipeline may well roll back when its check fails; that must not go one further.
     """
-    of = [(each["function"], each["alias"]) for each in document["functions"]]
-    is_of_another = bool(of) and (last.function, last.alias) not in of
-    if document["command"] != "check" or document["exit_code"] == 0 or is_of_another:
+    entries = document["functions"]
+    of = [
+        each for each in entries if (each["function"], each["alias"]) == (last.function, last.alias)
+    ]
+    if document["command"] != "check" or (entries and not of):
         return ""
-    if document["started"] == last.at:
+    ended = {**document, **of[0]} if of else document  # once told for all of the document only
+    if ended["exit_code"] == 0 or ended["started"] == last.at:
         return ""
     return "the last check kept no move, so what was live before that check still is"
 

@@ -1,0 +1,1 @@
+"""Many functions at once: who they are, who checks them when, and what they do together."""
