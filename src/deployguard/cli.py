@@ -125,13 +125,13 @@ def _run_all(parsed: argparse.Namespace) -> int:
     from deployguard.report import files
 
     settings, entries = load_fleet(_typed(parsed), folder=Path.cwd(), command=parsed.command)
-    whole.refuse_both(settings)
+    own = [each for _, each in entries]
+    whole.refuse_contradictions(settings, own)
     folder = Path(settings.report_dir)
     if not settings.dry_run:
         files.prepare(folder)
     places = Places()
     plan = whole.planned([entry for entry, _ in entries], places, settings)
-    own = [each for _, each in entries]
     fleet = Fleet(plan, places, settings, command=parsed.command, own=own, say=_talk)
     with _signals(fleet):
         end = fleet.tell(_tell_story)

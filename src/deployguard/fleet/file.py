@@ -113,7 +113,8 @@ def _entry(table: Mapping[str, Any], *, where: str, own: Collection[str]) -> Ent
 
 def _check(entry: Entry, where: str, *, skip: object) -> None:
     name = entry.name.partition(":")[0]
-    if entry.name and not (PATTERN.fullmatch(name) or ARN.fullmatch(entry.name)):
+    is_named = ARN.fullmatch(entry.name) or (name != "arn" and PATTERN.fullmatch(name))
+    if entry.name and not is_named:
         raise _wrong(f"{where}: {entry.name!r} is no function", "give a name, a pattern or an ARN")
     if ("*" in entry.name or "?" in entry.name) and name != entry.name:
         raise _wrong(f"{where}: a pattern with a qualifier", "name the alias by the key alias")

@@ -9,7 +9,7 @@ from deployguard.aws import fleets, images
 from deployguard.aws.session import Session
 from deployguard.errors import DeployguardError
 from deployguard.findings import finding
-from deployguard.fleet.file import Place, bare
+from deployguard.fleet.file import Place
 from deployguard.fleet.places import AT_ONCE, Places
 from deployguard.model import Finding
 from deployguard.traffic import Unread
@@ -53,7 +53,7 @@ def _in_place(
     except DeployguardError as failure:
         what = f"the other functions in {place.region}, so forgotten ones"
         return [Unread(what, failure.cause or failure.happened, failure.fix)]
-    others = {arn: digest for arn, digest in listed.items() if _key(place, arn) not in known}
+    others = {arn: digest for arn, digest in listed.items() if not _is_known(arn, known)}
     found: list[Finding | Unread] = []
     for uri, account, _, name in sorted(repositories) if others else ():
         try:
@@ -66,8 +66,13 @@ def _in_place(
     return found
 
 
-def _key(place: Place, arn: str) -> tuple[str, str, str]:
-    return place.region, place.role, bare(arn)
+def _is_known(arn: str, known: Iterable[tuple[str, str, str]]) -> bool:
+    """Say whether an entry means the function, by whichever role that gets there."""
+    _, _, _, region, account, _, name = arn.split(":")[:7]
+    return any(
+        (key[0], key[2]) == (region, name) and Place(region, key[1]).account in ("", account)
+        for key in known
+    )
 
 
 def forgotten(arn: str, digest: str, uri: str) -> Finding:

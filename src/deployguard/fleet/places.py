@@ -39,11 +39,17 @@ class Places:
         for budget in [*self._budgets.values()]:
             budget.hurry()
 
-    def listings(self, entries: Sequence[Entry], *, until: float) -> dict[Place, Listing]:
+    def region(self, entries: Iterable[Entry]) -> str:
+        """Return the region of entries that name none; it is not needed where all do."""
+        return "" if all(entry.regions for entry in entries) else self.base.region
+
+    def listings(
+        self, entries: Sequence[Entry], *, region: str, until: float
+    ) -> dict[Place, Listing]:
         """Read, of each place, what the entries that name no function ask for."""
         asked: dict[Place, list[Entry]] = {}
         for entry in entries:
-            for place in entry.places(self.base.region) if entry.is_open else ():
+            for place in entry.places(region) if entry.is_open else ():
                 asked.setdefault(place, []).append(entry)
         sessions = [self.session(place, until=until) for place in asked]
         with ThreadPoolExecutor(AT_ONCE) as pool:

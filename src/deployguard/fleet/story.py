@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -66,10 +67,11 @@ class Fleet:
             for member in plan.mine
         ]
         self._crowd = Counter(part.member.place for part in self.parts)
+        is_check = command == "check"
         self._gates = Gates(
             len(self.parts),
-            together=settings.together,
-            fail_fast=settings.fail_fast,
+            together=settings.together and is_check,
+            fail_fast=settings.fail_fast and is_check,
             jobs=settings.jobs,
         )
         self.command = command
@@ -164,6 +166,7 @@ class Fleet:
             record.error = error
         except Exception as bug:
             record.error = DeployguardError(f"a bug in deployguard: {type(bug).__name__}: {bug}")
+            self._say(traceback.format_exc())
         self._over(part)
 
     def _run(self, part: Part) -> Run:

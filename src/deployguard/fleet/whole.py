@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from deployguard.report import document, files, history, merged
 from deployguard.run import Record
 
 
-def refuse_both(settings: Settings) -> None:
+def refuse_contradictions(settings: Settings, own: Iterable[Settings]) -> None:
     """Refuse what cannot hold of one function and of all, or of all together."""
     if settings.function:
         raise ConfigurationError(
@@ -31,6 +31,12 @@ def refuse_both(settings: Settings) -> None:
             "--together and --shard",
             cause="shards are processes of their own, which do not wait for each other",
             fix="move all aliases together in one run, or check in shards",
+        )
+    if settings.together and any(each.on_stale == "fail" for each in own):
+        raise ConfigurationError(
+            "--together and on-stale fail",
+            cause="an alias would stay where it was moved to although another one is put back",
+            fix="let on-stale be rollback or refresh",
         )
 
 
@@ -68,8 +74,9 @@ def _members(
             fix="add a table for each function, pattern or repository; see docs/fleet.md",
         )
     until = time.monotonic() + min(settings.timeout, LISTING_S)
-    listings = places.listings(entries, until=until)
-    return plan.members(entries, listings, region=places.base.region)
+    region = places.region(entries)
+    listings = places.listings(entries, region=region, until=until)
+    return plan.members(entries, listings, region=region)
 
 
 def _split(
