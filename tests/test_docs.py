@@ -370,6 +370,12 @@ def test_the_github_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) ->
         assert guard["with"].keys() <= action["inputs"].keys()
 
 
+def test_the_workflow_of_a_fleet_is_valid(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "docs" / "fleet.md", "yaml")
+    (tmp_path / "fleet.json").write_text(json.dumps({**load(text), "on": "push"}))
+    valid_for("vendor.github-workflows", tmp_path / "fleet.json")
+
+
 def test_the_gitlab_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) -> None:
     included = pipelines("include")
     assert len(included) == 2

@@ -331,7 +331,7 @@ NEEDS = (
     ),
     *_rows(
         Role.OBSERVER,
-        On.FUNCTION,
+        On.ACCOUNT,
         (PLAN,),
         "lambda:ListTags",
         without="functions are not found by their tags",

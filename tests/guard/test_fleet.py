@@ -204,3 +204,23 @@ def test_what_is_skipped_was_not_forgotten(crew: Crew) -> None:
     finished = crew.check()
     assert finished.report is not None
     assert finished.report["fleet"]["findings"] == []
+
+
+def test_calls_grow_with_the_functions_and_no_faster(crew: Crew) -> None:
+    def asked(*names: str) -> int:
+        crew.write(named(*names))
+        before = sum(crew.team.lab.calls().values())
+        assert crew.team.run("verify", "--all", "--grace", "0").report is not None
+        return sum(crew.team.lab.calls().values()) - before
+
+    one, three = asked("orders"), asked(*NAMES)
+    assert three <= 3 * one
+
+
+def test_probes_of_all_functions_together_leave_room_for_callers(crew: Crew) -> None:
+    crew.team.lab.set(account_concurrency=60)
+    crew.write('also = ["$LATEST"]\n' + named(*NAMES))
+    finished = crew.check("--timeout", "20", "--max-probes", "200")
+    rounds = [each for entry in entries(finished).values() for each in entry["rounds"]]
+    largest = max(each["probes"] for each in rounds if "$LATEST" in each["qualifiers"])
+    assert largest * len(NAMES) <= 30

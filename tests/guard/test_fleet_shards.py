@@ -10,6 +10,7 @@ import pytest
 from tests.guard.crew import NAMES, Crew, named, verdicts
 from tests.guard.test_reports import valid
 from tests.guard.world import Finished, Team
+from tests.test_docs import valid_for
 
 
 @pytest.fixture
@@ -123,6 +124,8 @@ def test_the_plan_is_printed_for_people_and_for_ci_services(crew: Crew) -> None:
     assert shards == ["1/3", "2/3", "3/3"]
     gitlab = crew.team.run("plan", "--matrix", "gitlab", "--shards", "2")
     assert {"check 1/2", "check 2/2", "verdict"} <= json.loads(gitlab.out).keys()
+    (crew.team.folder / "shards.json").write_text(gitlab.out)
+    valid_for("vendor.gitlab-ci", crew.team.folder / "shards.json")
 
 
 def test_a_plan_with_somebody_who_is_not_found_is_none(crew: Crew) -> None:

@@ -104,6 +104,18 @@ def explain(team: Team) -> list[Finished]:
     return [team.run("explain", "--last-failure", MACHINE)]
 
 
+def plan(team: Team) -> list[Finished]:
+    role = "arn:aws:iam::123456789012:role/deployguard"
+    tables = ('repository = "reports"', 'tags = {team = "x"}', f'name = "rep*"\nrole = "{role}"')
+    text = "".join(f"[[functions]]\n{table}\n" for table in tables)
+    (team.folder / "deployguard.toml").write_text(text)
+    return [team.run("plan")]
+
+
+def tagged(team: Team) -> None:
+    team.functions.tag_resource(Resource=ARN, Tags={"team": "x"})
+
+
 def called_from_everywhere(team: Team) -> None:
     """Have what routes reads one by one, and a topic that no policy names is looked for in all."""
     team.ship("b2")
@@ -217,6 +229,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("compare", compare, executed, set()),
     ("history", history, on_version_2, set()),
     ("explain", explain, failed, set()),
+    ("plan", plan, tagged, set()),
 ]
 EXIT_CODES = {
     "routes": [10],  # where the alias serves the build before

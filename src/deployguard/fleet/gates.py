@@ -43,6 +43,7 @@ class Gates:
             if moment is Moment.MOVE and self.are_closed:
                 raise self.withheld()
             return
+        run.heed()
         self.slots.release()
         self._come(moment)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qsl
 
 from deployguard.lab.calls import Call
 from deployguard.lab.checks import BadKnobError
@@ -70,6 +71,8 @@ def asked_on(call: Call) -> str:
     if call.service == "logs":
         group = str(call.json().get("logGroupName", ""))
         return f"arn:aws:logs:{call.region}:{ACCOUNT}:log-group:{group}:log-stream:"
+    if (call.service, call.operation) == ("sts", "AssumeRole"):
+        return dict(parse_qsl(call.body.decode())).get("RoleArn", "")
     return f"{call.arn}:{call.qualifier}" if call.qualifier else call.arn
 
 
