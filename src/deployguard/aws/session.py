@@ -31,6 +31,7 @@ T = TypeVar("T")
 ATTEMPTS = 4  # of one call, the first one included
 CONNECT_S = 5.0
 READ_S = 20.0
+MARGIN_S = 1.0  # for a last call, where its timeouts are longer than what is left
 TOKENS = {  # what names the next page, and the parameter that asks for it
     "NextMarker": "Marker",
     "NextToken": "NextToken",
@@ -57,10 +58,15 @@ class Session:
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
         self._before_each: Callable[[str, str], None] | None = None  # told service and endpoint
+        # Where many have to hurry at once, making clients anew would take what time is left.
+        self.is_one_of_many = False
         self.before_attempt: Callable[[], None] = lambda: None  # may raise, so that none is made
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
+        if self.is_one_of_many:
+            self.deadline = time.monotonic() + seconds - MARGIN_S
+            return
         timeouts = min(CONNECT_S, seconds / 6), min(READ_S, seconds / 3)
         if timeouts != (self._connect_s, self._read_s):
             self._connect_s, self._read_s = timeouts

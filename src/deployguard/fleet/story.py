@@ -174,6 +174,7 @@ class Fleet:
         member = part.member
         left = max(0.1, min(self.left, part.settings.timeout))
         session = self._places.session(member.place, until=self._deadline + OVERTIME_S)
+        session.is_one_of_many = True
         run = Run(
             session, part.record, timeout_s=left, say=lambda text: self._say(f"{name}: {text}")
         )
