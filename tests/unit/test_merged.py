@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployguard.report import merged
+from deployguard.report import document, merged
 from deployguard.run import EXIT_CODES
 
 VERDICTS = {code: verdict.value for verdict, code in EXIT_CODES.items()}
@@ -87,6 +87,31 @@ def test_a_function_that_was_cut_out_of_a_shard_is_missed() -> None:
     whole = merged.of_shards([shard(1, entry("f1")), shard(2)])
     assert whole["verdict"] == "INCONCLUSIVE"
     assert told(whole) == ["they hold 1 functions, but the plan has 2"]
+
+
+def test_what_claims_to_be_no_merged_report_is_counted_too() -> None:
+    whole = merged.of_shards([shard(1, entry("f1"))])
+    held = {**whole["fleet"], "merged": False, "held": [1, 1], "findings": []}
+    assert merged.judged({**whole, "fleet": held})["verdict"] == "INCONCLUSIVE"
+    cut = report(entry("f1"), fleet=merged.alone("p", 2))
+    assert merged.judged(cut)["verdict"] == "INCONCLUSIVE"
+
+
+def test_reports_of_no_plan_are_merged_in_steps_as_well() -> None:
+    parts = [report(entry(f"f{number}")) for number in range(3)]
+    whole = merged.of_shards([merged.of_shards(parts[:2]), parts[2]])
+    assert whole == merged.of_shards(parts)
+    assert whole["verdict"] == "FRESH"
+
+
+def test_outputs_are_what_all_functions_have_in_common() -> None:
+    def one(name: str, build: str) -> dict[str, Any]:
+        about = {"digest": "sha256:0", "build_id": build}
+        return entry(name, expected=about, version={"before": "1", "after": "2"})
+
+    same = document.outputs(report(one("f1", "b2"), one("f2", "b2")))
+    assert (same["build-id"], same["image-digest"], same["version"]) == ("b2", "sha256:0", "2")
+    assert document.outputs(report(one("f1", "b2"), one("f2", "b3")))["build-id"] == ""
 
 
 def test_a_shard_with_nothing_to_do_counts_as_there() -> None:

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +42,7 @@ class Part:
     run: Run | None = None
     steps: tuple[str, ...] | None = None
     seconds: float = 0.0
-    is_over: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Fleet:
@@ -93,7 +93,7 @@ class Fleet:
     @property
     def is_stuck(self) -> bool:
         """Say whether a run has not ended, because AWS does not answer it."""
-        return not all(part.is_over for part in self.parts)
+        return not all(part.over.is_set() for part in self.parts)
 
     @property
     def is_interrupted(self) -> bool:
@@ -111,14 +111,18 @@ class Fleet:
 
     def tell(self, tell: Tell) -> Interrupted | None:
         """Tell the story of every function, so many at once; return what interrupted that."""
-        threads: list[threading.Thread] = []
+        begun: list[Part] = []
         try:
             for part in self.parts:
-                self._begin(part, tell, threads)
-            for thread in threads:
-                thread.join()
+                self._begin(part, tell, begun)
+            # NOTE: no Thread.join: an exception that a signal handler raises there makes Python
+            # 3.11 take a thread that runs for one that has ended.
+            for part in begun:
+                part.over.wait()
         except Interrupted as end:
-            self._await(threads, seconds=SIGNALLED_S)
+            until = time.monotonic() + SIGNALLED_S
+            for part in begun:
+                part.over.wait(max(0.0, until - time.monotonic()))
             for part in self.parts:
                 self._end(part, end)
             return end
@@ -138,14 +142,14 @@ class Fleet:
                 found.setdefault(part.member.place, set()).add(part.record.function.image_uri)
         return found
 
-    def _begin(self, part: Part, tell: Tell, threads: list[threading.Thread]) -> None:
+    def _begin(self, part: Part, tell: Tell, begun: list[Part]) -> None:
         """Begin the run of a function once another one may work."""
         while not self._gates.slots.acquire(timeout=LOOK_S):
             continue
         if part.member.error is None and not self._gates.are_closed:
             name = f"deployguard {part.member.function}"
             thread = threading.Thread(target=self._one, args=(part, tell), name=name, daemon=True)
-            threads.append(thread)
+            begun.append(part)
             thread.start()
             return
         part.record.error = part.member.error or self._gates.withheld()
@@ -187,22 +191,16 @@ class Fleet:
     def _over(self, part: Part) -> None:
         """Note that a run has ended, for its report and for the others."""
         part.seconds = part.run.now if part.run is not None else 0.0
-        part.is_over = True
         exit_code = part.record.exit_code if part.steps is None else 0
         if exit_code:
             self._say(f"{part.member.function}: {part.record.verdict} (exit code {exit_code})")
         self._gates.ended(part.member.function, exit_code)
         self._gates.slots.release()
-
-    def _await(self, threads: Sequence[threading.Thread], *, seconds: float) -> None:
-        """Wait for the runs to put back what they changed, as long as there is time."""
-        until = time.monotonic() + seconds
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        part.over.set()
 
     def _end(self, part: Part, end: Interrupted) -> None:
         """Say of a run that has not ended that it was interrupted, and how to go on."""
-        if part.is_over:
+        if part.over.is_set():
             return
         number = end.exit_code - 128
         if part.run is not None:

@@ -22,6 +22,7 @@ WORST_FIRST = (20, 143, 130, 129, 1, 4, 3, 2, 10, 11, 12, 0)
 VERDICTS = {code: verdict for verdict, code in EXIT_CODES.items()}
 DOUBT = EXIT_CODES[Verdict.INCONCLUSIVE]
 MOVES = 20  # of one alias that are remembered
+NO_PLAN = ""
 INCOMPLETE = "DG314"
 
 
@@ -51,20 +52,29 @@ def of_functions(
 def of_shards(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Make one report of those of shards, in whatever order they come."""
     parts = tuple(documents)
-    fleets = [part.get("fleet") or alone("", len(part["functions"])) for part in parts]
+    fleets = [part.get("fleet") or alone(NO_PLAN, len(part["functions"])) for part in parts]
     told = {_key(item): item for fleet in fleets for item in fleet["findings"]}
     unread = {_key(item): item for fleet in fleets for item in fleet["unread"]}
-    is_sharded = any(part.get("fleet") for part in parts)
     whole = {
-        "plans": sorted({plan for fleet in fleets for plan in fleet["plans"]}),
-        "functions": max(fleet["functions"] for fleet in fleets),
-        "shards": max(fleet["shards"] for fleet in fleets),
-        "held": sorted(shard for fleet in fleets for shard in fleet["held"]),
-        "merged": is_sharded,
+        **_counted(fleets),
         "findings": [told[key] for key in sorted(told)],
         "unread": [unread[key] for key in sorted(unread)],
     }
     return judged(_joined(parts, ()) | {"fleet": whole})
+
+
+def _counted(fleets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say which shards are there; functions that were checked alone are of no plan."""
+    plans = sorted({plan for fleet in fleets for plan in fleet["plans"]})
+    if plans == [NO_PLAN]:
+        return alone(NO_PLAN, sum(fleet["functions"] for fleet in fleets))
+    return {
+        "plans": plans,
+        "functions": max(fleet["functions"] for fleet in fleets),
+        "shards": max(fleet["shards"] for fleet in fleets),
+        "held": sorted(shard for fleet in fleets for shard in fleet["held"]),
+        "merged": True,
+    }
 
 
 def judged(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,8 +102,8 @@ def worst(codes: Iterable[int]) -> int:
 
 def _incomplete(fleet: Mapping[str, Any], functions: int) -> Iterator[Finding]:
     """Name what a merged report lacks, or holds too much of."""
-    if not fleet["merged"]:
-        return
+    if not fleet["merged"] and len(fleet["held"]) == 1 < fleet["shards"]:
+        return  # one shard, which speaks for itself
     held, every = Counter(fleet["held"]), range(1, fleet["shards"] + 1)
     if missing := [shard for shard in every if shard not in held]:
         yield _doubt(f"of {fleet['shards']} shards, these are missing: {_numbers(missing)}")
