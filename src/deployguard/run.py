@@ -134,11 +134,14 @@ class Run:
 
     def interrupt(self, number: int) -> None:
         """Note the first signal, and raise Interrupted from wherever the run is."""
-        self.signal(number)
+        self._signal, self._signalled_at = number, self.now
         raise Interrupted(number)
 
     def signal(self, number: int) -> None:
-        """Note the first signal for a run in another thread: what it does next raises."""
+        """Note the first signal for a run in another thread: what it does next raises.
+
+        NOTE: its own thread must not wake itself, since it may hold the event's lock.
+        """
         self._signal, self._signalled_at = number, self.now
         self._woken.set()
 

@@ -114,6 +114,9 @@ def test_a_role_is_assumed_for_the_functions_of_its_account(crew: Crew) -> None:
     }
     assert {("orders", True), ("prices", False)} <= keys
     assert crew.team.lab.calls()["sts.AssumeRole"] == 1
+    assert finished.report is not None
+    (forgotten,) = finished.report["fleet"]["findings"]
+    assert ":function:stock runs " in forgotten["seen"]
 
 
 def test_a_role_that_may_not_be_assumed_fails_its_functions_only(crew: Crew) -> None:

@@ -33,7 +33,8 @@ def look(
             ),
             asked,
         )
-        found = [item for items in every for item in items]
+        # Two roles may lead to one account.
+        found = dict.fromkeys(item for items in every for item in items)
     return (
         tuple(item for item in found if isinstance(item, Finding)),
         tuple(item for item in found if isinstance(item, Unread)),

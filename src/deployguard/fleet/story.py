@@ -176,6 +176,7 @@ class Fleet:
     def _run(self, part: Part) -> Run:
         """Make a run that has what is left of the fleet's time, and its own at most."""
         member = part.member
+        part.record.started = datetime.now(UTC)
         left = max(0.1, min(self.left, part.settings.timeout))
         session = self._places.session(member.place, until=self._deadline + OVERTIME_S)
         session.is_one_of_many = True
