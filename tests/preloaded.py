@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import gc
+import importlib
+from pathlib import Path
 
 import botocore.session
 import pytest  # noqa: F401 (a child imports the main module of the tests again)
+import requests  # noqa: F401 (one of those that the commands import late)
 from botocore import loaders
 
-from deployguard import burst, cli, config, guard  # noqa: F401
-from deployguard.report import document, files, text  # noqa: F401
+import deployguard
 
-SERVICES = ("lambda", "ecr", "cloudwatch", "sts", "logs", "iam", "stepfunctions")
+PACKAGE = Path(deployguard.__file__).parent
+SERVICES = (
+    "apigateway", "apigatewayv2", "cloudtrail", "cloudwatch", "codedeploy", "ecr", "elbv2",
+    "events", "iam", "lambda", "logs", "pipes", "s3", "scheduler", "sns", "sqs", "stepfunctions",
+    "sts",
+)  # fmt: skip
+
+
+def _import_all() -> None:
+    """Import what any command would import; the lab has processes of its own."""
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        if "lab" not in parts and parts[-1] != "__init__":
+            importlib.import_module(".".join(parts))
 
 
 def _read_models() -> None:
@@ -25,6 +40,7 @@ def _read_models() -> None:
         )
 
 
+_import_all()
 _read_models()
 gc.collect()
 gc.freeze()
