@@ -39,6 +39,7 @@ KINDS = {
         "it is the first deploy, or a lifecycle rule took the image of the previous version",
         "after a first deploy nothing; else let the lifecycle rule of the repository keep images "
         "for as long as a rollback may need them",
+        "deployguard doctor FUNCTION",
         expected="a previous version that can serve again",
         severity=Severity.WARNING,
     ),
