@@ -257,7 +257,7 @@ def typed_only(command: str) -> set[str]:
 def test_every_command_that_is_shown_can_be_parsed(page: Path) -> None:
     for block in blocks(page, "sh") + blocks(page, "yaml"):
         for line in re.findall(r"(?<![\w/])deployguard ((?:\w.*)(?:\\\n.*)*)", block):
-            typed = re.split(r"\$\(|[)&>]|\"$", line.split("#")[0])[0]
+            typed = re.split(r"\$\(| \$[a-z]|[)&>|]|\"$", line.split("#")[0])[0]
             cli._parser().parse_args(shlex.split(typed))
 
 
