@@ -44,7 +44,7 @@ def _picture(history: History, builds: Builds, *before: Markup, xmlns: str | Non
         *_legend(names, builds, top=legend),
         xmlns=xmlns,
         viewBox=f"0 0 {WIDTH} {legend + ROW * len(names) + 8}",
-        class_="picture",
+        class_="picture history",
         role="img",
         aria_label=f"Builds that served {history.function}",
     )

@@ -9,7 +9,7 @@
   const readout = document.createElement("p");
   readout.id = "readout";
   readout.className = "dim";
-  timeline.after(readout);
+  timeline.parentElement.append(readout);
   let lit = null;
   const light = (row) => {
     if (row === lit) return;

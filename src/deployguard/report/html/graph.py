@@ -10,14 +10,14 @@ from typing import NamedTuple
 from deployguard.model import Expected, State
 from deployguard.pages.builds import UNKNOWN, Builds
 from deployguard.pages.markup import Markup, el, short, size
-from deployguard.report.html.lives import Life
+from deployguard.report.html.lives import Life, many
 from deployguard.routes.nouns import End, Outcome, Path
 from deployguard.traffic import Use
 
 WIDTH, HIGH, GAP, TOP = 960, 42, 12, 24
-COLUMNS = ((0, 230, "caller"), (270, 150, "qualifier"), (460, 260, "version and image"))
-ANSWERED = (760, 200, "containers that answered")
-LETTER = 6.9
+COLUMNS = ((0, 215, "caller"), (255, 130, "qualifier"), (425, 255, "version and image"))
+ANSWERED = (720, 240, "containers that answered")
+LETTER, SMALL = 6.9, 6.4
 MOST = 12  # ways that are drawn; the table has them all
 AT_RUN_TIME = "known at run time only"
 Key = tuple[int, str]
@@ -71,10 +71,10 @@ def svg(
         *_edges(graph, places),
         *(_drawn(key, box, places[key], builds) for key, box in graph.boxes.items()),
         *(note if more > 0 else ()),
-        viewBox=f"0 0 {WIDTH} {size(bottom + 16 * (more > 0))}",
+        viewBox=f"-1 0 {WIDTH + 2} {size(bottom + 16 * (more > 0))}",
         class_="picture graph",
         role="img",
-        aria_label=f"Graph of {len(paths)} ways from a caller to an image. "
+        aria_label=f"Graph of {many(len(paths), 'way')} from a caller to an image. "
         "The table below it says the same in words.",
     )
 
@@ -116,11 +116,16 @@ def _version(end: End, expected: Expected) -> _Box:
 def _answered(version: str, told: Sequence[Life]) -> Iterator[tuple[str, _Box]]:
     own = Counter((life.build_id, life.state) for life in told if life.version == version)
     for (build, state), count in own.items():
-        many = f"{count} container{'s' * (count > 1)}, {state}"
         kind = "inconclusive" if state is State.UNKNOWN else state.value
         yield (
             f"{version} {state} {build}",
-            _Box(many, f"build {build or UNKNOWN}", kind, build, True),
+            _Box(
+                f"{many(count, 'container')}, {state}",
+                f"build {build or UNKNOWN}",
+                kind,
+                build,
+                True,
+            ),
         )
 
 
@@ -155,7 +160,7 @@ def _edges(graph: _Graph, places: Mapping[Key, float]) -> Iterator[Markup]:
 
 def _drawn(key: Key, box: _Box, y: float, builds: Builds) -> Markup:
     left, wide, _ = (*COLUMNS, ANSWERED)[key[0]]
-    room = int((wide - 14 - 16 * box.has_swatch) / LETTER)
+    room = int((wide - 14 - 16 * box.has_swatch) / SMALL)
     foot = left + 8 + 16 * box.has_swatch
     parts = [
         el("title", f"{box.head}\n{box.foot}"),

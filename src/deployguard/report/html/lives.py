@@ -68,6 +68,11 @@ def span(seconds: float) -> str:
     )
 
 
+def many(number: int, noun: str) -> str:
+    """Count something, such as "1 probe" or "2 probes"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def rounds(evidence: Evidence) -> Iterator[tuple[str, Round]]:
     """Yield each burst, with the name that people know it by."""
     for kind, found in (("round", evidence.rounds), ("aged", evidence.aged)):

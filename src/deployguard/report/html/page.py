@@ -143,7 +143,9 @@ def _more(told: Sequence[Life], done: str) -> list[Markup]:
     left = len(told) - MOST
     if left <= 0:
         return []
-    return [el("p", f"{left} more containers are not {done} here; report.json has them all.")]
+    return [
+        el("p", f"{lives.many(left, 'container')} more not {done} here: report.json has them all.")
+    ]
 
 
 def _beside(beside: Beside, builds: Builds) -> Iterator[Section]:

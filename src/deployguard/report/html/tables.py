@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from deployguard.history.render import moment
 from deployguard.model import Claim
 from deployguard.pages.builds import UNKNOWN, Builds
 from deployguard.pages.markup import Markup, el, join, short
-from deployguard.report.html.lives import Life
+from deployguard.report.html.lives import Life, many
 from deployguard.routes import render
 from deployguard.routes.nouns import Audit, Path
 from deployguard.traffic import Unread
@@ -30,7 +31,7 @@ CLAIMS = {
 KEY = el(
     "ul",
     *(
-        el("li", el("svg", el("use", href=f"#{shape}", x=8, y=8), class_="swatch"), f" {words}")
+        el("li", el("svg", el("use", href=f"#{shape}", x=5, y=8), class_="swatch"), f" {words}")
         for shape, words in (
             ("f", "a fresh answer"),
             ("s", "an old build answered"),
@@ -98,15 +99,16 @@ def coverage(routes: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
     for route in routes:
         found = route["coverage"]
         counted = (
-            f"{found['probes']} probes in {found['rounds']} rounds; {found['containers']} "
-            f"containers answered, {found['cold_starts']} of them started by the probes."
+            f"{many(found['probes'], 'probe')} in {many(found['rounds'], 'round')}; "
+            f"{many(found['containers'], 'container')} answered, {found['cold_starts']} of them "
+            "started by the probes."
         )
         bound = found["stale_upper_bound"]
         parts = [
             el("h3", short(f"{route['qualifier']}: {route['verdict']}", LONGEST)),
             el("p", f"{CLAIMS[Claim(found['claim'])]} {counted}"),
         ]
-        if bound:
+        if bound and route["verdict"] == "INCONCLUSIVE":
             parts.append(
                 el("p", f"Less than {bound:.0%} of containers are old, at 95 % confidence.")
             )
@@ -127,7 +129,7 @@ def changes(made: Sequence[Mapping[str, Any]]) -> Markup:
         return el("p", "Nothing was changed.")
     rows = [
         (
-            short(change["at"], 40),
+            f"{datetime.fromisoformat(change['at']):%H:%M:%S} UTC",
             change["call"],
             _values(change["before"]),
             _values(change["after"]),
@@ -140,7 +142,7 @@ def changes(made: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _values(values: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{key} {value}" for key, value in values.items() if value)
+    told = ", ".join(f"{key} {short(str(value), 28)}" for key, value in values.items() if value)
     return short(told or "-", LONGEST)
 
 
@@ -192,14 +194,16 @@ def raw(evidence: Mapping[str, Any], *, room: int) -> Iterator[Markup]:
             about = _json({key: value for key, value in each.items() if key != "probes"})
             lines = "\n".join((about, *(_line(probe) for probe in each["probes"])))
             name = f"{'Round' if kind == 'rounds' else 'Aged'} {each['number']}"
-            folded = _folded(f"{name}: {len(each['probes'])} probes", lines)
+            folded = _folded(f"{name}: {many(len(each['probes']), 'probe')}", lines)
             room -= len(folded.encode())
             if room < 0:
                 left_out += 1
             else:
                 yield folded
     if left_out:
-        yield el("p", f"{left_out} rounds are left out to keep this file small: see report.json.")
+        yield el(
+            "p", f"{many(left_out, 'round')} left out to keep this file small: see report.json."
+        )
 
 
 def _folded(title: str, text: str) -> Markup:

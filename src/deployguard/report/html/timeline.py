@@ -14,7 +14,7 @@ from itertools import groupby
 from deployguard.model import Evidence, State
 from deployguard.pages.builds import UNKNOWN, Builds
 from deployguard.pages.markup import Markup, el, short, size
-from deployguard.report.html.lives import Answered, Life, Silence, counted, rounds, span
+from deployguard.report.html.lives import Answered, Life, Silence, counted, many, rounds, span
 
 WIDTH, LEFT, RIGHT = 960, 216, 14
 PITCHES = ((40, 20.0), (160, 8.0), (10**9, 3.0))  # up to so many rows, how high each is
@@ -104,9 +104,9 @@ def svg(
 def _about(told: Sequence[Life], marks: Sequence[Mark], evidence: Evidence, axis: _Axis) -> str:
     moves = sum(mark.is_move for mark in marks)
     return (
-        f"Timeline of {span(axis.until)}: {len(told)} containers answered"
-        f"{f', {counted(told)}' if told else ''}, in {len(list(rounds(evidence)))} rounds; "
-        f"{moves} moves of an alias. The table of containers says the same in words."
+        f"Timeline of {span(axis.until)}: {many(len(told), 'container')} answered"
+        f"{f', {counted(told)}' if told else ''}, in {many(len([*rounds(evidence)]), 'round')}; "
+        f"{many(moves, 'move')} of an alias. The table of containers says the same in words."
     )
 
 
@@ -121,7 +121,6 @@ def _groups(
         group = list(found)
         old = [life.born for life in group if life.born < 0]
         ages = f", born up to {span(-min(old))} before the run" if old else ""
-        many = f"{len(group)} container{'s' * (len(group) > 1)}"
         name = f"{state} · {short(build or UNKNOWN, 60)} · version {short(version, 20)}"
         rows = [
             _row(life, axis, number + place, HEAD + pitch * place, pitch=pitch)
@@ -132,7 +131,7 @@ def _groups(
             el(
                 "g",
                 builds.swatch(build, 0, 5),
-                el("text", f"{name} · {many}{ages}", x=18, y=15),
+                el("text", f"{name} · {many(len(group), 'container')}{ages}", x=18, y=15),
                 *rows,
                 fill=builds.fill(build),
             ),
@@ -142,7 +141,7 @@ def _groups(
 
 def _row(life: Life, axis: _Axis, number: int, y: float, *, pitch: float) -> Markup:
     begin, end = axis.x(life.born), axis.x(life.until)
-    thick = max(1.0, pitch * 0.4)
+    thick = pitch * (0.4 if pitch >= NAMED else 0.75)
     middle = y + pitch / 2
     parts = [
         el("title", _words(life)),
@@ -184,14 +183,16 @@ def _marks(
             yield el("path", d=held, class_=f"held {shape}")
             yield from (el("use", href=f"#{shape}", x=end, y=middle) for _, end in spans)
         else:
-            high = pitch - 1
-            top = middle - high / 2
+            thin, high = max(0.8, pitch * 0.2), pitch - 0.5
             drawn = "".join(
-                f"M{size(begin)} {size(top)}h{size(max(2.0, end - begin))}v{size(high)}"
-                f"H{size(begin)}z"
+                f"{_bar(begin, end, middle, thin)}{_bar(end - 4, end, middle, high)}"
                 for begin, end in spans
             )
             yield el("path", d=drawn, class_=f"low {shape}")
+
+
+def _bar(begin: float, end: float, middle: float, high: float) -> str:
+    return f"M{size(begin)} {size(middle - high / 2)}H{size(end)}v{size(high)}H{size(begin)}z"
 
 
 def _merged(answers: Sequence[Answered], axis: _Axis) -> list[tuple[float, float]]:
@@ -214,12 +215,12 @@ def _silences(quiet: Sequence[Silence], axis: _Axis) -> Iterator[tuple[Markup, f
 def _rounds(evidence: Evidence, axis: _Axis, *, top: float, bottom: float) -> Iterator[Markup]:
     """Yield a band for each burst, named where there is room."""
     free = 0.0
-    for name, each in rounds(evidence):
+    for name, each in sorted(rounds(evidence), key=lambda named: named[1].started):
         ends = [p.sent if p.answered is None else p.answered for p in each.probes]
         begin, end = axis.x(each.started), axis.x(max(ends, default=each.started))
         yield el(
             "rect",
-            el("title", f"{name}: {len(each.probes)} probes"),
+            el("title", f"{name}: {many(len(each.probes), 'probe')}"),
             class_="round",
             x=begin,
             y=top - 22,

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deployguard import safe
-from deployguard.findings import HELP
+from deployguard.findings import HELP, KINDS
 from deployguard.model import Finding, Severity, State
 from deployguard.pages.markup import Markup, el, short
-from deployguard.report.html.lives import Life
+from deployguard.report.html.lives import Life, many
 
 LONGEST = 4_000  # characters of a part of a finding
 PARTS = ("seen", "expected", "cause", "fix")
@@ -19,7 +19,7 @@ def render(report: Mapping[str, Any], told: Sequence[Life], found: Sequence[Find
     """Return the head of the page."""
     function = next(iter(report["functions"]), None)
     verdict = report["verdict"] or "DONE"
-    about = f"{report['command']} · {short(report['started'], 19).replace('T', ' ')} UTC"
+    about = f"{report['command']} · {report['started'][:19].replace('T', ' ')} UTC"
     ended = f"{report['seconds']:.1f} s · exit code {report['exit_code']}"
     return el(
         "header",
@@ -32,7 +32,7 @@ def render(report: Mapping[str, Any], told: Sequence[Life], found: Sequence[Find
         ),
         el("p", sentence(report, told), class_="lead"),
         *([el("p", serving(function))] if function and serving(function) else ()),
-        *_advice(found, is_fresh=verdict == "FRESH"),
+        *_advice(found, function),
         id="verdict",
     )
 
@@ -51,7 +51,7 @@ def sentence(report: Mapping[str, Any], told: Sequence[Life]) -> str:
     if error is not None or function is None:
         return short(error["happened"] if error else "Nothing was judged.", LONGEST)
     build = short(function["expected"]["build_id"] or "of an unknown id", 60)
-    routes = {route["qualifier"]: route["verdict"] for route in function["routes"]}
+    routes = _traffic(function["routes"])
     match report["verdict"]:
         case "FRESH":
             callers = f"Callers of {_listed(routes)}"
@@ -74,14 +74,19 @@ def _stale(told: Sequence[Life], build: str, qualifiers: Sequence[str]) -> str:
         return f"Traffic of {where} ends at another image than the one that was shipped, {build}."
     others = list(dict.fromkeys(life.build_id or "unknown" for life in old))
     which = f"build {short(others[0], 60)}" if len(others) == 1 else f"{len(others)} other builds"
-    many = f"{len(old)} of {len(told)} containers that answered"
+    which_of = f"{len(old)} of {many(len(told), 'container')} that answered"
     asked = dict.fromkeys(qualifier for life in old for qualifier in life.qualifiers)
     where = f"They answer callers of {_listed(asked)}."
     if others == [build]:
-        return (
-            f"{many} should have been replaced and were not, though they run build {build}. {where}"
-        )
-    return f"{many} run {which}, and not {build}, which was shipped. {where}"
+        return f"{which_of} should have been replaced and were not; they run {which}, too. {where}"
+    return f"{which_of} run {which}, and not {build}, which was shipped. {where}"
+
+
+def _traffic(routes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the verdict of each qualifier; a version that only we ask is left out of it."""
+    ruled = {route["qualifier"]: route["verdict"] for route in routes}
+    named = {qualifier: said for qualifier, said in ruled.items() if not qualifier.isdigit()}
+    return named or ruled
 
 
 def serving(function: Mapping[str, Any]) -> str:
@@ -102,15 +107,19 @@ def serving(function: Mapping[str, Any]) -> str:
     return f"Alias {alias} serves version {now}, as before{kept}."
 
 
-def _advice(found: Sequence[Finding], *, is_fresh: bool) -> Iterator[Markup]:
+def _advice(found: Sequence[Finding], function: Mapping[str, Any] | None) -> Iterator[Markup]:
     errors = [each for each in found if each.severity is Severity.ERROR]
     if not errors:
-        told = "Nothing is to be done." if is_fresh else "The findings below say more."
-        more = f" {len(found)} warning{'s' * (len(found) > 1)} below." if found else ""
-        yield el("p", told + more, class_="advice")
+        link = el("a", "what this covers", href="#coverage")
+        facts = [el("dt", "Why"), el("dd", f"{_claims(function)}; see ", link)]
+        more = f", but for {many(len(found), 'warning')} below" if found else ""
+        yield el("dl", *facts, el("dt", "Do"), el("dd", f"Nothing{more}."), class_="advice")
         return
     first, rest = errors[0], len(found) - 1
-    facts = [el("dt", "Why"), el("dd", f"{first.id} {first.title}. {_cut(first.cause)}".strip())]
+    facts = [
+        el("dt", "Why"),
+        el("dd", el("strong", _title(first)), f"\n{_cut(first.cause)}"),
+    ]
     if first.fix:
         facts += [el("dt", "Do"), el("dd", _cut(first.fix))]
     if first.command:
@@ -118,6 +127,15 @@ def _advice(found: Sequence[Finding], *, is_fresh: bool) -> Iterator[Markup]:
     yield el("dl", *facts, class_="advice")
     if rest:
         yield el("p", el("a", f"{rest} more below", href="#findings"))
+
+
+def _claims(function: Mapping[str, Any] | None) -> str:
+    """Say what the verdict rests on, such as "exhaustive on $LATEST"."""
+    by_claim: dict[str, list[str]] = {}
+    for route in function["routes"] if function else ():
+        by_claim.setdefault(route["coverage"]["claim"], []).append(route["qualifier"])
+    told = (f"{claim} on {_listed(on)}" for claim, on in by_claim.items())
+    return ", ".join(told) or "nothing was asked"
 
 
 def findings(found: Sequence[Finding]) -> Iterator[Markup]:
@@ -136,8 +154,13 @@ def findings(found: Sequence[Finding]) -> Iterator[Markup]:
         if each.help:
             facts += [el("dt", "help"), el("dd", _help(each.help))]
         kind = each.severity.value
-        title = el("h3", el("span", kind, class_=f"tag {kind}"), f" {each.id} {each.title}")
+        title = el("h3", el("span", kind, class_=f"tag {kind}"), f" {_title(each)}")
         yield el("article", title, el("dl", *facts), class_=f"finding {kind}")
+
+
+def _title(found: Finding) -> str:
+    """Name a finding, or what ended a run and is none."""
+    return f"{found.id} {found.title}" if found.id in KINDS else "What ended the run"
 
 
 def _command(command: str) -> Markup:

@@ -33,7 +33,9 @@ def _elsewhere(evidence: Evidence) -> Iterator[Path]:
 
 def _ends(evidence: Evidence, route: Route) -> Iterator[End]:
     for version, share in route.versions.items():
-        yield End(version, share, evidence.digests.get(version, ""))
+        digest = evidence.digests.get(version, "")
+        build = evidence.expected.build_id if digest == evidence.expected.digest else None
+        yield End(version, share, digest, build)
 
 
 def _outcome(evidence: Evidence, ends: tuple[End, ...]) -> Outcome:
