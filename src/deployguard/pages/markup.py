@@ -35,7 +35,7 @@ def join(parts: Iterable[str], between: str = "") -> Markup:
 
 def short(text: str, most: int) -> str:
     """Return a text on one line, cut where it is longer than there is room for."""
-    one = safe.line(text)
+    one = safe.line(text[: most + 1])
     return one if len(one) <= most else f"{one[: most - 1]}…"
 
 

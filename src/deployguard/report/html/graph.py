@@ -163,7 +163,7 @@ def _drawn(key: Key, box: _Box, y: float, builds: Builds) -> Markup:
     room = int((wide - 14 - 16 * box.has_swatch) / SMALL)
     foot = left + 8 + 16 * box.has_swatch
     parts = [
-        el("title", f"{box.head}\n{box.foot}"),
+        el("title", short(f"{box.head}: {box.foot}".removesuffix(": "), 300)),
         el("rect", x=left, y=y, width=wide, height=HIGH, rx=6, class_=f"box {box.kind}".strip()),
         el(
             "text",
@@ -171,8 +171,9 @@ def _drawn(key: Key, box: _Box, y: float, builds: Builds) -> Markup:
             x=left + 8,
             y=y + (17 if box.foot else 26),
         ),
-        el("text", short(box.foot, room), x=foot, y=y + 33, class_="dim"),
     ]
+    if box.foot:
+        parts.append(el("text", short(box.foot, room), x=foot, y=y + 33, class_="dim"))
     if box.has_swatch:
         parts.insert(2, builds.swatch(box.build, left + 8, y + 23))
     return el("g", *parts)

@@ -51,14 +51,18 @@ def table(
     body = (
         el(
             "tr",
-            el("th", row[0], scope="row"),
-            *(el("td", cell) for cell in row[1:]),
+            el("th", _cell(row[0]), scope="row"),
+            *(el("td", _cell(cell)) for cell in row[1:]),
             id=f"{identifier}{number}" if identifier else None,
         )
         for number, row in enumerate(rows)
     )
     inside = el("table", el("caption", caption), el("thead", top), el("tbody", *body))
     return el("div", inside, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def _cell(told: str) -> str:
+    return told if isinstance(told, Markup) else short(told, LONGEST)
 
 
 def scrolled(picture: Markup, name: str) -> Markup:
@@ -119,7 +123,10 @@ def coverage(routes: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
             if found[words]:
                 parts += [el("h4", title), items(found[words])]
         if shape := route.get("shape"):
-            parts += [el("h4", f"Old answers: {shape['kind']}"), el("p", shape["reasoning"])]
+            parts += [
+                el("h4", f"Old answers: {shape['kind']}"),
+                el("p", short(shape["reasoning"], 2_000)),
+            ]
         yield el("article", *parts)
 
 
@@ -186,24 +193,30 @@ def unread(found: Sequence[Unread]) -> list[Markup]:
 
 def raw(evidence: Mapping[str, Any], *, room: int) -> Iterator[Markup]:
     """Yield the evidence as it is in report.json, as far as there is room for it."""
-    kinds = ("rounds", "aged")
-    yield _folded("What was judged", _json({k: v for k, v in evidence.items() if k not in kinds}))
-    left_out = 0
-    for kind in kinds:
+    left_out = []
+    for title, text in _parts(evidence):
+        folded = _folded(title, text)
+        size = len(folded.encode())
+        if size > room:
+            left_out.append(title)
+            continue
+        room -= size
+        yield folded
+    if left_out:
+        told = f"Left out to keep this file small, and in report.json: {', '.join(left_out)}."
+        yield el("p", short(told, 2_000))
+
+
+def _parts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what was judged, and then each burst with a probe on each line."""
+    kinds = {"rounds": "Round", "aged": "Aged"}
+    yield "What was judged", _json({k: v for k, v in evidence.items() if k not in kinds})
+    for kind, name in kinds.items():
         for each in evidence.get(kind, ()):
             about = _json({key: value for key, value in each.items() if key != "probes"})
-            lines = "\n".join((about, *(_line(probe) for probe in each["probes"])))
-            name = f"{'Round' if kind == 'rounds' else 'Aged'} {each['number']}"
-            folded = _folded(f"{name}: {many(len(each['probes']), 'probe')}", lines)
-            room -= len(folded.encode())
-            if room < 0:
-                left_out += 1
-            else:
-                yield folded
-    if left_out:
-        yield el(
-            "p", f"{many(left_out, 'round')} left out to keep this file small: see report.json."
-        )
+            lines = (about, *(json.dumps(probe) for probe in each["probes"]))
+            title = f"{name} {each['number']}: {many(len(each['probes']), 'probe')}"
+            yield title, "\n".join(lines)
 
 
 def _folded(title: str, text: str) -> Markup:
@@ -212,7 +225,3 @@ def _folded(title: str, text: str) -> Markup:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1)
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value)

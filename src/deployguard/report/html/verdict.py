@@ -31,7 +31,7 @@ def render(report: Mapping[str, Any], told: Sequence[Life], found: Sequence[Find
             el("span", name(function), class_="of"),
         ),
         el("p", sentence(report, told), class_="lead"),
-        *([el("p", serving(function))] if function and serving(function) else ()),
+        *([el("p", short(serving(function), 400))] if function and serving(function) else ()),
         *_advice(found, function),
         id="verdict",
     )
@@ -42,7 +42,7 @@ def name(function: Mapping[str, Any] | None) -> str:
     if function is None:
         return "no function was read"
     bare = safe.line(function["function"]).rpartition(":")[2]
-    return f"{bare} · alias {function['alias']}" if function["alias"] else bare
+    return short(f"{bare} · alias {function['alias']}" if function["alias"] else bare, 200)
 
 
 def sentence(report: Mapping[str, Any], told: Sequence[Life]) -> str:
