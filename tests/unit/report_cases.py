@@ -28,7 +28,8 @@ from deployguard.model import (
     SelfTest,
     Stamp,
 )
-from deployguard.report import document
+from deployguard.report import document, renderers
+from deployguard.report.html.page import Beside
 from deployguard.resources import Alias
 from deployguard.run import Record
 from deployguard.traffic import Caller, Unread, Use
@@ -224,3 +225,35 @@ CASES: Mapping[str, Callable[[], dict[str, Any]]] = {
         replace(EVIDENCE, rounds=AGREEING), command="rollback", changes=CHANGES
     ),
 }
+
+
+# What the code itself chooses; all else in a report comes from elsewhere.
+OURS = {
+    "schema", "command", "verdict", "claim", "state", "answer", "link", "remedy", "use", "started",
+    "at", "severity", "discovery", "result", "points_to",
+}  # fmt: skip
+
+
+def page(report: dict[str, Any], told: Beside | None = None) -> str:
+    """Return the page of a report."""
+    return renderers.render(report, "html", beside=told or Beside())
+
+
+def spoiled(report: dict[str, Any], payload: str) -> dict[str, Any]:
+    """Put a text everywhere where a report holds one that is not ours."""
+    found: dict[str, Any] = _spoiled(report, payload)
+    if found["error"]:
+        found["error"]["id"] = ""  # only what is among the findings is read back
+    return found
+
+
+def _spoiled(value: Any, payload: str, *, key: str = "") -> Any:
+    if isinstance(value, dict):
+        named = key in ("versions", "digests", "builds")
+        return {
+            (f"{payload}{name}" if named else name): _spoiled(each, payload, key=name)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_spoiled(each, payload, key=key) for each in value]
+    return payload if isinstance(value, str) and key not in OURS else value

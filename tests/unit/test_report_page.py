@@ -22,7 +22,7 @@ from deployguard.history import render as histories
 from deployguard.history.served import Counted, History, Span
 from deployguard.model import LATEST, State
 from deployguard.pages import builds
-from deployguard.report import beside, files, renderers, saved
+from deployguard.report import beside, files, saved
 from deployguard.report.html import lives
 from deployguard.report.html.page import Beside
 from tests.unit import report_cases as cases
@@ -53,15 +53,6 @@ MARKUP = [
     "<iframe srcdoc='<script>alert(1)</script>'>",
     "{{constructor.constructor('alert(1)')()}}",
 ]
-# What the code itself chooses; all else in a report comes from elsewhere.
-OURS = {
-    "schema", "command", "verdict", "claim", "state", "answer", "link", "remedy", "use", "started",
-    "at", "severity", "discovery", "result", "points_to",
-}  # fmt: skip
-
-
-def page(report: dict[str, Any], told: Beside | None = None) -> str:
-    return renderers.render(report, "html", beside=told or Beside())
 
 
 @pytest.fixture(params=cases.CASES)
@@ -71,7 +62,7 @@ def report(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_every_report_becomes_a_page_that_begins_with_the_verdict(report: dict[str, Any]) -> None:
-    look = Look(page(report))
+    look = Look(cases.page(report))
 
     assert look.tags["h1"] == 1
     heading = look.text.index(report["verdict"], len(report["verdict"]) + 2)
@@ -80,7 +71,7 @@ def test_every_report_becomes_a_page_that_begins_with_the_verdict(report: dict[s
 
 
 def test_every_picture_is_well_formed_and_is_told_in_words(report: dict[str, Any]) -> None:
-    pictures = re.findall(r"(?s)<svg.*?</svg>", page(report))
+    pictures = re.findall(r"(?s)<svg.*?</svg>", cases.page(report))
     assert pictures
     for picture in pictures:
         root = ElementTree.fromstring(picture)  # noqa: S314 - our own
@@ -90,7 +81,7 @@ def test_every_picture_is_well_formed_and_is_told_in_words(report: dict[str, Any
 
 
 def test_every_page_is_in_order_for_who_does_not_see_it(report: dict[str, Any]) -> None:
-    look = Look(page(report))
+    look = Look(cases.page(report))
 
     levels = [int(tag[1]) for tag, _ in look.made if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -108,7 +99,7 @@ def test_every_page_is_in_order_for_who_does_not_see_it(report: dict[str, Any]) 
 def test_a_page_loads_nothing_and_runs_and_applies_only_what_its_policy_names(
     report: dict[str, Any],
 ) -> None:
-    look = Look(page(report))
+    look = Look(cases.page(report))
 
     assert not {"src", "style", "srcset", "action", "data"} & {
         n for _, names in look.made for n in names
@@ -127,37 +118,17 @@ def hashed_as(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def spoiled(value: Any, payload: str, *, key: str = "") -> Any:
-    """Put a text everywhere where a report holds one that is not ours."""
-    if isinstance(value, dict):
-        named = key in ("versions", "digests", "builds")
-        return {
-            (f"{payload}{name}" if named else name): spoiled(each, payload, key=name)
-            for name, each in value.items()
-        }
-    if isinstance(value, list):
-        return [spoiled(each, payload, key=key) for each in value]
-    return payload if isinstance(value, str) and key not in OURS else value
-
-
-def spoiled_report(kind: str, payload: str) -> dict[str, Any]:
-    report = dict(spoiled(cases.CASES[kind](), payload))
-    if report["error"]:
-        report["error"]["id"] = ""  # only what is among the findings is read back
-    return report
-
-
 @pytest.mark.parametrize("payload", ["x" * 9_000, "<" * 9_000])
 @pytest.mark.parametrize("kind", ["called", "silent", "out-of-time"])
 def test_long_text_is_cut(kind: str, payload: str) -> None:
-    assert len(page(spoiled_report(kind, payload)).encode()) < 1 << 20
+    assert len(cases.page(cases.spoiled(kind, payload)).encode()) < 1 << 20
 
 
 @pytest.mark.parametrize("payload", [*HOSTILE, *MARKUP])
 @pytest.mark.parametrize("kind", ["called", "silent", "out-of-time"])
 def test_hostile_text_stays_text(kind: str, payload: str) -> None:
-    harmless = Look(page(spoiled_report(kind, "x")))
-    written = page(spoiled_report(kind, payload))
+    harmless = Look(cases.page(cases.spoiled(kind, "x")))
+    written = cases.page(cases.spoiled(kind, payload))
 
     look = Look(written)
     assert look.made == harmless.made
@@ -175,13 +146,13 @@ def test_a_help_that_is_not_ours_is_no_link() -> None:
         f"{HELP}#a/b",
     ):
         report["functions"][0]["findings"][0]["help"] = address
-        assert address not in Look(page(report)).all("href")
+        assert address not in Look(cases.page(report)).all("href")
 
 
 @pytest.mark.parametrize("count", [1_000, 2_000])
 def test_thousands_of_containers_fit_into_a_mebibyte(count: int) -> None:
     evidence = cases.stale_evidence(count // 2, count // 2, build="b" * 100)
-    written = page(cases.report(evidence))
+    written = cases.page(cases.report(evidence))
 
     assert len(written.encode()) < 1 << 20
     look = Look(written)
@@ -195,11 +166,11 @@ def test_thousands_of_containers_fit_into_a_mebibyte(count: int) -> None:
 
 def test_the_worst_comes_first_where_not_all_are_drawn() -> None:
     evidence = cases.stale_evidence(3, 1_500)
-    assert Look(page(cases.report(evidence))).text.count("build b1") >= 3
+    assert Look(cases.page(cases.report(evidence))).text.count("build b1") >= 3
 
 
 def text_of(report: dict[str, Any], told: Beside | None = None) -> str:
-    return " ".join(Look(page(report, told)).text.split())
+    return " ".join(Look(cases.page(report, told)).text.split())
 
 
 def test_a_stale_page_says_what_runs_where_and_what_to_do() -> None:
@@ -232,7 +203,7 @@ def test_the_page_says(kind: str, said: str) -> None:
 
 
 def test_containers_from_before_have_an_arrow_and_their_age_in_words() -> None:
-    written = page(cases.CASES["stale"]())
+    written = cases.page(cases.CASES["stale"]())
 
     assert written.count('href="#old"') == 10 + 1  # and the key
     assert "10.0 min before" not in written  # two digits are enough
@@ -268,7 +239,7 @@ def test_a_span_is_said_as_people_say_it(seconds: float, words: str) -> None:
 
 def test_moves_and_rounds_are_drawn_where_they_happened() -> None:
     picture = re.findall(
-        r'(?s)<svg viewBox[^>]*aria-label="Timeline.*?</svg>', page(cases.CASES["stale"]())
+        r'(?s)<svg viewBox[^>]*aria-label="Timeline.*?</svg>', cases.page(cases.CASES["stale"]())
     )[0]
     root = ElementTree.fromstring(picture)  # noqa: S314 - our own
     moves = [each.get("d", "") for each in root.iter("path") if each.get("class") == "change move"]
