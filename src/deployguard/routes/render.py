@@ -30,8 +30,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield ""
     rows = [HEAD, *(row(path) for path in audit.paths)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if audit.paths else ():
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    for told in rows if audit.paths else ():
+        cells = (cell.ljust(width) for cell, width in zip(told, widths, strict=True))
         yield "  ".join(cells).rstrip()
     if not audit.paths:
         yield "nothing was found that calls it"
