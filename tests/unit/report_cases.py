@@ -201,6 +201,20 @@ def _unstamped() -> dict[str, Any]:
     return report(replace(EVIDENCE, rounds=rounds([probe(1.0, build=None)])))
 
 
+def _odd() -> dict[str, Any]:
+    """Have containers say what no container can know, or nothing."""
+    answers = [
+        probe(1.0, 1, born=1.0 - UNIX),  # born in 1970
+        probe(1.0, 2, born=5.0),  # after it answered
+        probe(1.0, 3, uptime_s=9e10),
+        probe(1.0, 4, received=0.0, released=9e10),
+        probe(1.0, 5, log_stream="", function_version=""),
+        replace(probe(1.0, 6), answered=None, executed_version=None),
+        replace(probe(1.0, 7, answer=Answer.UNKNOWN), answered=None),
+    ]
+    return report(replace(EVIDENCE, rounds=rounds(answers)))
+
+
 CASES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "fresh": _fresh,
     "stale": _stale,
@@ -211,6 +225,7 @@ CASES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "aged": _aged,
     "called": _called,
     "unstamped": _unstamped,
+    "odd": _odd,
     "nothing-asked": lambda: report(EVIDENCE),
     "no-function": lambda: report(
         None, error=AwsFailure("could not read it", cause="it is not there"), is_known=False

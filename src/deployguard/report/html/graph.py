@@ -19,7 +19,7 @@ COLUMNS = ((0, 215, "caller"), (255, 130, "qualifier"), (425, 255, "version and 
 ANSWERED = (720, 240, "containers that answered")
 LETTER, SMALL = 6.9, 6.4
 MOST = 12  # ways that are drawn; the table has them all
-AT_RUN_TIME = "known at run time only"
+AT_RUN_TIME = "only at run time"
 Key = tuple[int, str]
 
 

@@ -92,7 +92,7 @@ def _contents(sections: Sequence[Section]) -> Markup:
 def _pictures(
     report: Mapping[str, Any], evidence: Evidence, told: Sequence[Life], builds: Builds
 ) -> Iterator[Section]:
-    picture = timeline.svg(
+    drawn = timeline.svg(
         evidence,
         told[:MOST],
         lives.silences(evidence),
@@ -100,10 +100,9 @@ def _pictures(
         seconds=report["seconds"],
         builds=builds,
     )
-    more = _more(told, "drawn")
-    yield Section(
-        "timeline", "What happened", [tables.scrolled(picture, "Timeline"), *more, tables.KEY]
-    )
+    happened = [tables.scrolled(drawn, "Timeline"), *_more(told, "drawn"), tables.KEY]
+    nothing = [el("p", "No container was asked.")]
+    yield Section("timeline", "What happened", happened if evidence.spent else nothing)
     paths = ways.paths(evidence)
     verdicts = {each["qualifier"]: each["verdict"] for each in report["functions"][0]["routes"]}
     drawn = graph.svg(paths, told, expected=evidence.expected, builds=builds, verdicts=verdicts)

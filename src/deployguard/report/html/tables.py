@@ -58,16 +58,16 @@ def table(
         for number, row in enumerate(rows)
     )
     inside = el("table", el("caption", caption), el("thead", top), el("tbody", *body))
-    return el("div", inside, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return scrolled(inside, caption)
 
 
 def _cell(told: str) -> str:
     return told if isinstance(told, Markup) else short(told, LONGEST)
 
 
-def scrolled(picture: Markup, name: str) -> Markup:
-    """Return a picture that can be scrolled on its own where there is little room."""
-    return el("div", picture, class_="scroll", tabindex=0, role="region", aria_label=name)
+def scrolled(inside: Markup, name: str) -> Markup:
+    """Return what can be scrolled on its own where there is little room."""
+    return el("div", inside, class_="scroll", tabindex=0, role="region", aria_label=name)
 
 
 def items(words: Sequence[str]) -> Markup:
