@@ -234,14 +234,18 @@ def _routes(parsed: argparse.Namespace) -> int:
 
 
 def _history(parsed: argparse.Namespace) -> int:
-    """Show which builds served a function, as far as its log tells."""
-    from deployguard.history import read, show
+    """Show which builds served a function, as far as its log tells; and keep that."""
+    from deployguard.history import read, render, show
+    from deployguard.report import files
     from deployguard.target import target_of
 
     settings = _load(parsed)
     target = target_of(settings.function)
+    folder, name = Path(settings.report_dir), files.name_of(parsed.command)
+    files.prepare(folder, name=name)
     with _asking(settings, target, command=parsed.command) as run:
         found = read.read(run, settings, target)
+    files.keep(files.dump(render.document(found)), folder, name=name)
     _print(show.shown(found, form=settings.history_format))
     return 0
 
@@ -295,7 +299,7 @@ def _report(parsed: argparse.Namespace) -> int:
         replayed = saved.replay(Path(parsed.replay))
         _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
         return int(replayed["exit_code"])
-    rendered = saved.render(Path(parsed.file), parsed.forms)
+    rendered = saved.render(Path(parsed.file), parsed.forms, complain=_warn)
     if parsed.into is None:
         _write(saved.only(rendered))
         return 0

@@ -205,6 +205,7 @@ class Settings(BaseSettings):
         "folder for the report",
         *RUNNING,
         "routes",
+        "history",
         min_length=1,
         metavar="DIR",
     )

@@ -33,7 +33,7 @@ def to_folder(
     if report["command"] not in REPAIRS:
         for form in forms:
             with _survived(complain):
-                files.render(report, folder, form=form)
+                files.render(report, folder, form=form, complain=complain)
     return path, int(report["exit_code"])
 
 

@@ -31,7 +31,9 @@ def need(tool: str) -> str:
     found = shutil.which(tool, path=path)
     if found:
         return found
-    message = f"{tool} is not installed: run `make tools` (and, for rsync, the system's packages)"
+    message = (
+        f"{tool} is not installed: run `make tools`; rsync and chromium are packages of the system"
+    )
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

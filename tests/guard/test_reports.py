@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from tests.guard.world import Team
+from tests.unit.markup import Look
 
 SCHEMA = json.loads(resources.files("deployguard.report").joinpath("schema.json").read_text())
 FULL_AT = 4096  # bytes
@@ -136,3 +137,39 @@ def test_what_a_full_disk_cannot_hold_is_told_all_the_same(team: Team) -> None:
     assert "FRESH" in finished.out
     assert "report.json could not be written: File too large" in finished.err
     assert list((team.folder / "deployguard-report").iterdir()) == []
+
+
+def test_a_page_is_written_beside_the_report_and_shows_what_other_commands_left(
+    stale: Team,
+) -> None:
+    assert stale.run("history", stale.name).exit_code == 0
+    assert stale.run("routes", stale.name).exit_code == 0
+    finished = stale.check("--also", "$LATEST", "--reports", "html")
+    assert finished.exit_code == 10
+    assert "warning" not in finished.err
+
+    look = Look((stale.folder / "deployguard-report" / "report.html").read_text())
+    assert {"timeline", "routes", "findings", "history", "audit"} <= set(look.all("id"))
+    assert "containers that answered run build b1, and not b2, which was shipped" in look.text
+    again = stale.run("report", "--to", "html")
+    assert (again.exit_code, Look(again.out).made) == (0, look.made)
+
+
+def test_a_run_ends_as_it_did_where_something_broken_lies_beside(stale: Team) -> None:
+    (stale.folder / "deployguard-report").mkdir()
+    (stale.folder / "deployguard-report" / "history.json").write_text('{"function": []}')
+    finished = stale.check("--reports", "html")
+    assert finished.exit_code == 0
+    assert "history.json is left out of the page" in finished.err
+    assert (stale.folder / "deployguard-report" / "report.html").exists()
+
+
+def test_hostile_text_of_a_function_stays_text_on_the_page(team: Team) -> None:
+    markup = "</script><script>alert(1)</script>"
+    raising = f"def handler(event, context):\n    raise type({markup!r}, (Exception,), {{}})\n"
+    team.ship("b1", handler=raising.encode())
+    assert team.check("--reports", "html").exit_code == 11
+
+    look = Look((team.folder / "deployguard-report" / "report.html").read_text())
+    assert markup in look.text
+    assert look.tags["script"] == 1

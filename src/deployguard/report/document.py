@@ -54,6 +54,12 @@ def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept])
     }
 
 
+def kept(document: Mapping[str, Any]) -> Evidence | None:
+    """Return the evidence of a document as it stands; raise ValueError where it is none."""
+    found = [item for function in document["functions"] for item in function["evidence"]]
+    return EVIDENCE.validate_python(found[0]) if found else None
+
+
 def evidence_of(document: Mapping[str, Any]) -> Evidence | None:
     """Read back what a document's verdict rests on; None where nothing was judged."""
     try:

@@ -17,6 +17,7 @@ FORMS: Mapping[str, Form] = {
     "text": Form("what a person reads in a log", "report.txt"),
     "json": Form("the report itself", "report.json"),
     "markdown": Form("the summary page of a CI run", "summary.md"),
+    "html": Form("a page with pictures, which opens anywhere", "report.html"),
     "github": Form("annotations, as workflow commands", "annotations.txt"),
     "dotenv": Form("the results as GitLab hands them to later jobs", "deployguard.env"),
 }

@@ -7,6 +7,8 @@ from typing import Any
 
 from deployguard import ci, safe
 from deployguard.report import document, github, markdown, text
+from deployguard.report.html import page
+from deployguard.report.html.page import Beside
 
 RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "text": lambda report: safe.log(text.render(report)),
@@ -15,3 +17,19 @@ RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "github": github.render,
     "dotenv": lambda report: ci.dotenv(document.outputs(report)),
 }
+
+
+def render(report: Mapping[str, Any], form: str, *, beside: Beside) -> str:
+    """Return a report in a form; the page shows what other commands told, too."""
+    if form == "html":
+        return _page(report, beside)
+    return RENDERERS[form](report)
+
+
+def _page(report: Mapping[str, Any], beside: Beside) -> str:
+    return page.render(
+        report,
+        evidence=document.kept(report),
+        findings=document.findings(report),
+        beside=beside,
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deployguard.errors import ConfigurationError
-from deployguard.report import document, files, text
+from deployguard.errors import ConfigurationError, DeployguardError
+from deployguard.report import beside, document, files, renderers, text
 from deployguard.report.forms import FORMS
-from deployguard.report.renderers import RENDERERS
 
 
 def replay(path: Path) -> dict[str, Any]:
@@ -21,7 +20,9 @@ def replay(path: Path) -> dict[str, Any]:
     return replayed
 
 
-def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
+def render(
+    path: Path, forms: Sequence[str], *, complain: Callable[[DeployguardError], None]
+) -> dict[str, str]:
     """Return a saved report in other forms, each under the name of its usual file.
 
     Its verdict is reached again first: none shows one that the evidence does not support.
@@ -33,7 +34,8 @@ def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
         )
     judged = document.judged_again(files.read(path))
     with _complete(path):
-        return {FORMS[form].file: RENDERERS[form](judged) for form in forms}
+        told = beside.read(path.parent, judged, forms=forms, complain=complain)
+        return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
 
 
 def only(rendered: Mapping[str, str]) -> str:

@@ -28,10 +28,10 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"  expected    build {audit.expected.build_id or 'unknown'}"
     yield f"              {audit.expected.digest}"
     yield ""
-    rows = [HEAD, *(_row(path) for path in audit.paths)]
+    rows = [HEAD, *(row(path) for path in audit.paths)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if audit.paths else ():
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    for told in rows if audit.paths else ():
+        cells = (cell.ljust(width) for cell, width in zip(told, widths, strict=True))
         yield "  ".join(cells).rstrip()
     if not audit.paths:
         yield "nothing was found that calls it"
@@ -43,7 +43,8 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield f"  {safe.line(unread.fix)}"
 
 
-def _row(path: Path) -> tuple[str, ...]:
+def row(path: Path) -> tuple[str, ...]:
+    """Return one way as a line of a table, under HEAD."""
     caller = path.caller
     use = "" if caller.use is Use.CALLS else f", {caller.use.value}"
     return (
