@@ -20,6 +20,7 @@ from deployguard.lab import images
 from deployguard.lab.client import Client
 
 HELPER = Path(deployguard.canary.__file__).read_bytes()
+NODE_HELPER = Path(deployguard.canary.__file__).with_suffix(".cjs").read_bytes()
 GUARDED = b"""
 from helper import canary
 
