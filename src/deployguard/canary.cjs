@@ -230,8 +230,8 @@ function isShort(value) {
 }
 
 function unusable(reason) {
-  const isText = typeof reason === "string";
-  return { stamp: null, error: isText ? reason : `unreadable: ${className(reason)}` };
+  if (typeof reason === "string") return { stamp: null, error: reason };
+  return { stamp: null, error: `unreadable: ${reason.code ?? className(reason)}` };
 }
 
 function remainingMs(context) {

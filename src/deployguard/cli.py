@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deployguard import __version__, ci
 from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
@@ -18,7 +18,6 @@ from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
     from deployguard.config import Settings
-    from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
     from deployguard.target import Target
 
@@ -237,7 +236,7 @@ def _routes(parsed: argparse.Namespace) -> int:
     from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.report import files
-    from deployguard.routes import audit, document
+    from deployguard.routes import audit, document, show
     from deployguard.run import Record, Run
     from deployguard.target import target_of
 
@@ -259,7 +258,7 @@ def _routes(parsed: argparse.Namespace) -> int:
         return error.exit_code
     written = document.build(run, found)
     files.write(written, folder)
-    _print(_shown(found, written, form=settings.routes_format))
+    _print(show.shown(found, written, form=settings.routes_format))
     return found.exit_code
 
 
@@ -287,8 +286,7 @@ def _canary_test(parsed: argparse.Namespace) -> int:
     target = tested if isinstance(tested, Target) else None
     with _asking(settings, target, command=parsed.command) as run:
         cases = story.examine(run, settings, tested)
-    shape = show.document if settings.format == "json" else show.text
-    _print(shape(named, cases))
+    _print(show.shown(named, cases, form=settings.format))
     return rules.exit_code(cases)
 
 
@@ -318,19 +316,6 @@ def _asking(settings: Settings, target: Target | None, *, command: str) -> Itera
         if target:
             pins.refuse_elsewhere(session, settings, target)
         yield run
-
-
-def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
-    from deployguard.report import files
-    from deployguard.routes import render
-
-    match form:
-        case "json":
-            return files.dump(written)
-        case "mermaid":
-            return render.mermaid(found)
-        case _:
-            return render.text(found)
 
 
 def _report(parsed: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -177,6 +178,16 @@ def escaping(event: Any) -> Answer:
     return {"answer": "\x1b[2J\n::error::forged"}
 
 
+def nested(event: Any) -> Answer:
+    found = json.dumps(right(event))
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    return Text(re.sub(r'"stamp": null|"stamp": \{.*?\}', f'"stamp": {deep}', found))
+
+
+class Text(str):
+    """An answer that is JSON already."""
+
+
 CHANGES: dict[str, Callable[[Any], Answer]] = {
     "nothing": right,
     "no breadcrumb": handler,
@@ -222,13 +233,15 @@ CHANGES: dict[str, Callable[[Any], Answer]] = {
     "hanging": hanging,
     "chatty": chatty,
     "escaping": escaping,
+    "nested": nested,
 }
 
 
 def main() -> None:
     answer = CHANGES[sys.argv[1]]
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
+        found = answer(json.loads(line))
+        sys.stdout.write((found if isinstance(found, Text) else json.dumps(found)) + "\n")
         sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from deployguard import breadcrumb
 from deployguard import canary as python
+from deployguard.conformance import script
+from deployguard.conformance.nouns import Kind
 from tests.ci.tools import need
 from tests.unit.node import HELPER, Node, evaluate, running
 from tests.unit.test_canary import JSON, NONCE, STAMP, Context, ask
@@ -135,6 +138,12 @@ def test_takes_for_a_canary_what_the_other_helper_does(
         assert answered == (python.breadcrumb(event, Context()) is not None)
 
 
+def test_none_of_the_lookalikes_is_answered(node: Node) -> None:
+    for step in script.steps(repeat(NONCE), event={"order": 7}, reaches_handler=True):
+        answered = "deployguard" in node.ask(json.loads(step.event), left=0)
+        assert answered == (step.kind is Kind.CANARY), step.name
+
+
 # The stamp
 
 STAMPS = [
@@ -142,6 +151,7 @@ STAMPS = [
     b"",
     b"\xff\xfe",
     b'\xef\xbb\xbf{"schema": "deployguard/stamp/v1", "build_id": "a"}',
+    b'{"schema": "deployguard/stamp/v1", "build_id": "a", "x": "\xff"}',
     b"[" * 16_000,
     b'{"a":"' + b"x" * 16_384 + b'"}',
     b"[]",
@@ -172,6 +182,15 @@ def test_reads_a_stamp_as_the_other_helper_does(content: bytes | None, tmp_path:
     theirs, error = python._stamp(str(stamp))
     assert (fields["stamp"], fields.get("stamp_error")) == (theirs, error)
     assert str(tmp_path) not in json.dumps(fields)
+
+
+def test_the_stamp_of_a_process_does_not_change(tmp_path: Path) -> None:
+    stamp = tmp_path / "build-stamp.json"
+    stamp.write_text(json.dumps(STAMP))
+    with running(DEPLOYGUARD_STAMP=str(stamp)) as node:
+        before = crumb(node.ask(ask()))["stamp"]
+        stamp.write_text(json.dumps({**STAMP, "build_id": "another"}))
+        assert crumb(node.ask(ask()))["stamp"] == before == STAMP
 
 
 def test_a_pipe_or_folder_for_a_stamp_is_refused(tmp_path: Path) -> None:
@@ -222,6 +241,16 @@ def test_one_that_hangs_is_left_in_time_and_none_is_started_beside_it() -> None:
 
     assert (first["ok"], first["detail"], first["seconds"] < 3) == (None, "timed out", True)
     assert (second["ok"], second["detail"]) == (None, "an earlier self-test has not ended")
+
+
+def test_nothing_is_left_to_wait_for_after_a_self_test_that_ends() -> None:
+    program = (
+        "const { breadcrumb } = require(process.argv[1]);"
+        'const ask = { deployguard: { canary: 1, nonce: "0".repeat(32), self_test: true } };'
+        "breadcrumb(ask, {}, { selfTest: async () => true })"
+        '.then(() => console.log(process.getActiveResourcesInfo().includes("Timeout")));'
+    )
+    assert evaluate(program) == "false\n"
 
 
 # The user's handler
@@ -286,8 +315,12 @@ def test_is_imported_and_required_under_any_name(tmp_path: Path) -> None:
 
 def test_prints_nothing_outside_lambda_and_breaks_nothing_where_it_cannot() -> None:
     program = (
-        'const { canary } = require(process.argv[1]); require("fs").closeSync(1);'
-        "canary(async () => process.exit(0))({ order: 7 }, {});"
+        "const { breadcrumb } = require(process.argv[1]);"
+        'const ask = { deployguard: { canary: 1, nonce: "0".repeat(32) } };'
+        'if (process.argv[2] === "close") require("fs").closeSync(1);'
+        "if (breadcrumb(ask, {}) === null) process.exitCode = 1;"
     )
-    assert evaluate(program.replace('require("fs").closeSync(1);', "")) == ""
-    evaluate(program, environ={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
+    lambdas = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}
+    assert evaluate(program, "keep") == ""
+    assert evaluate(program, "keep", environ=lambdas).startswith('{"deployguard":{"line":1,')
+    assert evaluate(program, "close", environ=lambdas) == ""

@@ -148,10 +148,22 @@ def test_one_that_ends_fails_there_and_the_rest_is_undecided() -> None:
 
 
 def test_one_that_does_not_answer_is_left_in_time() -> None:
-    cases = broken("hanging", timeout_s=2.0)
+    cases = broken("hanging")
 
     assert failing(cases) == {"breadcrumb"}
     assert "no line within" in cases["breadcrumb"].got
+
+
+def test_without_the_time_to_wait_for_an_answer_nothing_is_decided() -> None:
+    cases = broken("nothing", timeout_s=19.0)
+
+    assert {case.result for case in cases.values()} == {Result.UNDECIDED}
+    assert "too little time" in cases["breadcrumb"].got
+    assert rules.exit_code(tuple(cases.values())) == 11
+
+
+def test_one_that_nests_without_end_is_judged() -> None:
+    assert failing(broken("nested")) == {"stamp"}
 
 
 def test_one_that_writes_more_than_its_answers_is_stopped() -> None:

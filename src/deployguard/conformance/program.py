@@ -72,7 +72,7 @@ class Program:
         self._process.stdout.close()
         self._said.close()
 
-    def ask(self, event: bytes, limit_s: float) -> Answer:
+    def ask(self, event: bytes, *, limit_s: float) -> Answer:
         """Send one event, and wait for the line that answers it."""
         if b"\n" in self._rest:
             return Answer(None, "it wrote more than one line for an event", is_over=True)

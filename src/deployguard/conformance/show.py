@@ -12,6 +12,11 @@ from deployguard.conformance.rules import exit_code
 SCHEMA = "deployguard/canary-test/v1"
 
 
+def shown(name: str, cases: tuple[Case, ...], *, form: str) -> str:
+    """Return the cases in the form that was asked for."""
+    return document(name, cases) if form == "json" else text(name, cases)
+
+
 def text(name: str, cases: tuple[Case, ...]) -> str:
     """Return a table of the cases, with what to do below each that did not pass."""
     width = max(len(case.name) for case in cases)

@@ -22,7 +22,7 @@ from deployguard.errors import AwsFailure, ConfigurationError, Trouble
 from deployguard.run import Run
 from deployguard.target import Target
 
-Ask = Callable[[bytes, float], Answer]
+Ask = Callable[[bytes], Answer]
 PASSING = {Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.LOST}
 WAIT_S = 20.0  # for one answer, the longest hold included
 
@@ -61,8 +61,8 @@ def _asked(run: Run, ask: Ask, steps: tuple[Step, ...]) -> tuple[tuple[Exchange,
     exchanges: list[Exchange] = []
     for step in steps:
         run.checkpoint()
-        if run.left <= 0:
-            return tuple(exchanges), "no time was left (--timeout)"
+        if run.left < WAIT_S:
+            return tuple(exchanges), "too little time was left (--timeout)"
         exchange = _exchanged(run, ask, step)
         exchanges.append(exchange)
         if exchange.answer.is_over:
@@ -73,9 +73,8 @@ def _asked(run: Run, ask: Ask, steps: tuple[Step, ...]) -> tuple[tuple[Exchange,
 
 
 def _exchanged(run: Run, ask: Ask, step: Step) -> Exchange:
-    limit_s = min(WAIT_S, run.left)
     began = time.monotonic()
-    answer = ask(step.event.encode(), limit_s)
+    answer = ask(step.event.encode())
     run.say(f"{step.kind} {step.name}: {'no answer' if answer.payload is None else 'answered'}")
     return Exchange(step, answer, at=time.time(), seconds=time.monotonic() - began)
 
@@ -85,7 +84,7 @@ def _door(run: Run, subject: Target | Url | Command) -> Iterator[Ask]:
     match subject:
         case Command(words):
             with Program(words) as program:
-                yield program.ask
+                yield partial(program.ask, limit_s=WAIT_S)
         case Url(url):
             tls = tls_context(None) if url.lower().startswith("https:") else None
             with Connections(url, tls=tls) as lines:
@@ -94,7 +93,7 @@ def _door(run: Run, subject: Target | Url | Command) -> Iterator[Ask]:
             yield partial(_invoked, run, subject)
 
 
-def _invoked(run: Run, target: Target, event: bytes, _: float) -> Answer:
+def _invoked(run: Run, target: Target, event: bytes) -> Answer:
     """Invoke a function once; trouble that passes by itself says nothing of it."""
     try:
         payload, version = canaries.invoke(run.session, target, event)
@@ -105,10 +104,10 @@ def _invoked(run: Run, target: Target, event: bytes, _: float) -> Answer:
     return Answer(payload, executed_version=version)
 
 
-def _posted(lines: Connections, url: str, event: bytes, limit_s: float) -> Answer:
+def _posted(lines: Connections, url: str, event: bytes) -> Answer:
     """Send an event once; a redirect is an answer that is none."""
     request = Request("POST", url, (("Content-Type", "application/json"),), event)
-    (reply,) = lines.fire([request], deadline_s=limit_s, max_body=LONGEST).replies
+    (reply,) = lines.fire([request], deadline_s=WAIT_S, max_body=LONGEST).replies
     if reply.sent is None:
         raise ConfigurationError(
             f"{url} cannot be reached: {reply.error}",
