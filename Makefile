@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSIDE := $(BIN)/python
 GITLAB_CI_LOCAL := 4.61.1
+LAMBDA_RIC := 3.3.0
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json src/deployguard/executions/*.json)
 ARGS ?=
 # Most tests wait most of their time, as their runs do between two bursts of probes.
@@ -52,9 +53,12 @@ soak: $(VENV)/dev.stamp ## kill RUNS runs at random moments; SEED=... RUNS=1 rep
 docs: $(VENV)/dev.stamp ## write the generated parts of the documentation anew
 	$(INSIDE) docs/generate.py
 
-tools: $(VENV)/dev.stamp ## install act and gitlab-ci-local, which tests/ci would skip without
+tools: $(VENV)/dev.stamp ## install the programs without which some tests are skipped
 	$(call install,--require-hashes -r requirements/tools.txt)
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm gitlab-ci-local@$(GITLAB_CI_LOCAL)
+	@# Not compiled, which would take a compiler and minutes: the lab stands in for that part.
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/npm \
+	  aws-lambda-ric@$(LAMBDA_RIC)
 
 lock: ## pin what the action installs, with hashes, to what is newest (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -31,6 +31,7 @@ from deployguard.executions import hypotheses
 from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
+from deployguard.parser import POSITIONAL
 from deployguard.scope import On, Scope
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,8 @@ COMMANDS = (
     "compare",
     "explain",
     "stamp",
+    "canary",
+    "canary-test",
     "report",
 )
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
@@ -194,8 +197,8 @@ def _command(command: str) -> str:
 def _setting(name: str, field: Any) -> tuple[str, ...]:
     hyphened = name.replace("_", "-")
     flag = field.json_schema_extra["flag"] or f"--{hyphened}"
-    if name == "function":
-        flag = "FUNCTION"
+    if name in POSITIONAL:
+        flag = field.json_schema_extra["metavar"] or name.upper()
     elif field.annotation is bool:
         flag = f"--{hyphened}, --no-{hyphened}"
     elsewhere = ("", "") if name in FLAG_ONLY else (f"`{PREFIX}{name.upper()}`", f"`{hyphened}`")

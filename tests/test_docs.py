@@ -21,7 +21,7 @@ from botocore import xform_name
 from ruamel.yaml import YAML
 
 from deployguard import cli, errors, run
-from deployguard.config import ASKING, INVESTIGATING
+from deployguard.config import ASKING, CONFORMING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
 from deployguard.permissions import COMMANDS, NEEDS
@@ -223,6 +223,8 @@ def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> No
         "routes",
         "history",
         "stamp",
+        "canary",
+        "canary-test",
         "report",
     ],
 )
@@ -234,7 +236,8 @@ def test_every_option_of_a_command_is_in_its_table(
     told = re.findall(r"(?m)^  (?:-h, )?(--[\w-]+(?:, --[\w-]+)?)", capsys.readouterr().out)
     page = section((ROOT / "docs" / "settings.md").read_text(), "Commands")
     table = page.split(f"\n### {command}\n")[1].split("\n### ")[0]
-    shown = {cell.strip("`") for cell in first_cells(table)} - {"FUNCTION"}
+    positional = {"FUNCTION", "IMPLEMENTATION", "LANGUAGE"}
+    shown = {cell.strip("`") for cell in first_cells(table)} - positional
     assert shown == set(told) - {"--help"} - typed_only(command)
 
 
@@ -339,7 +342,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:

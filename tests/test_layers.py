@@ -15,6 +15,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = {
     "aging",
     "breadcrumb",
+    "conformance/judges",
+    "conformance/nouns",
+    "conformance/rules",
+    "conformance/script",
+    "conformance/show",
     "coverage",
     "diagnosis",
     "doctor/check",

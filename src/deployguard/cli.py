@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deployguard import __version__, ci, safe
 from deployguard.errors import DeployguardError, Interrupted
@@ -18,7 +18,6 @@ from deployguard.parser import Parser, settings_class
 
 if TYPE_CHECKING:
     from deployguard.config import Settings
-    from deployguard.routes.nouns import Audit
     from deployguard.run import Record, Run
     from deployguard.target import Target
 
@@ -202,12 +201,20 @@ def _stamp(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _canary(parsed: argparse.Namespace) -> int:
+    """Print the file with which a handler answers canaries."""
+    helpers = {"python": "canary.py", "node": "canary.cjs"}
+    helper = Path(__file__).with_name(helpers[_load(parsed).language])
+    _print(helper.read_text(encoding="utf-8"))
+    return 0
+
+
 def _routes(parsed: argparse.Namespace) -> int:
     """Show where traffic goes; the document is written even where nothing could be shown."""
     from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.report import files
-    from deployguard.routes import audit, document
+    from deployguard.routes import audit, document, show
     from deployguard.run import Record, Run
     from deployguard.target import target_of
 
@@ -229,7 +236,7 @@ def _routes(parsed: argparse.Namespace) -> int:
         return error.exit_code
     written = document.build(run, found)
     files.write(written, folder)
-    _print(_shown(found, written, form=settings.routes_format))
+    _print(show.shown(found, written, form=settings.routes_format))
     return found.exit_code
 
 
@@ -250,6 +257,21 @@ def _history(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _canary_test(parsed: argparse.Namespace) -> int:
+    """Hold an implementation of the canary against the protocol."""
+    from deployguard.conformance import rules, show, story, subject
+    from deployguard.target import Target
+
+    settings = _load(parsed)
+    named = settings.implementation or settings.function
+    tested = subject.subject_of(named)
+    target = tested if isinstance(tested, Target) else None
+    with _asking(settings, target, command=parsed.command) as run:
+        cases = story.examine(run, settings, tested)
+    _print(show.shown(named, cases, form=settings.format))
+    return rules.exit_code(cases)
+
+
 def _investigate(parsed: argparse.Namespace) -> int:
     """Find out what happened in executions, and print it."""
     from deployguard.executions import stories
@@ -264,30 +286,18 @@ def _investigate(parsed: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _asking(settings: Settings, target: Target, *, command: str) -> Iterator[Run]:
-    """Hand out a run that reads, and is in the place where it is meant to be."""
+def _asking(settings: Settings, target: Target | None, *, command: str) -> Iterator[Run]:
+    """Hand out a run that changes nothing, and is in the place where it is meant to be."""
     from deployguard import pins
     from deployguard.aws.session import Session
     from deployguard.run import Record, Run
 
-    session = Session(region=target.region)
+    session = Session(region=target and target.region)
     run = Run(session, Record(command), timeout_s=settings.timeout, say=_talk)
     with run.resources, _signals(run):
-        pins.refuse_elsewhere(session, settings, target)
+        if target:
+            pins.refuse_elsewhere(session, settings, target)
         yield run
-
-
-def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
-    from deployguard.report import files
-    from deployguard.routes import render
-
-    match form:
-        case "json":
-            return files.dump(written)
-        case "mermaid":
-            return render.mermaid(found)
-        case _:
-            return render.text(found)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -363,6 +373,8 @@ def _write_commands(commands: str) -> None:
 COMMANDS = {
     "doctor": Command("Say what would stand in the way, before anything is written", _doctor),
     "stamp": Command("Write the stamp and print the labels, at build time", _stamp),
+    "canary": Command("Print the file with which a handler answers canaries", _canary),
+    "canary-test": Command("Hold an implementation of the canary to the protocol", _canary_test),
     "check": Command("Publish, probe, move the alias, judge, put back on failure", _run),
     "verify": Command("Judge the routes as they are, without changing anything", _run),
     "refresh": Command("Replace warm containers, and prove that they are gone", _run),

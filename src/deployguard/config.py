@@ -23,6 +23,7 @@ LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
+CONFORMING = ("canary-test",)
 # The commands that speak to AWS about a function, and those that do about executions.
 ASKING = (*RUNNING, "doctor", "routes", "history")
 INVESTIGATING = ("compare", "explain")
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
         "seconds for the whole run",
         *ASKING,
         *INVESTIGATING,
+        *CONFORMING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
@@ -217,7 +219,7 @@ class Settings(BaseSettings):
         metavar="FORM",
     )
     format: Literal["text", "json"] = option(
-        "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
+        "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING, *CONFORMING
     )
     canary: bool = option(True, "send one canary to the alias", "doctor")
     expect_account: str | None = option(
@@ -225,11 +227,12 @@ class Settings(BaseSettings):
         "refuse a function of any other account",
         *ASKING,
         *INVESTIGATING,
+        *CONFORMING,
         metavar="ACCOUNT",
         pattern=r"^[0-9]{12}$",
     )
     expect_region: str | None = option(
-        None, "refuse any other region", *ASKING, *INVESTIGATING, metavar="REGION"
+        None, "refuse any other region", *ASKING, *INVESTIGATING, *CONFORMING, metavar="REGION"
     )
     expect_endpoint: str | None = option(
         None,
@@ -237,6 +240,7 @@ class Settings(BaseSettings):
         "expected, no other is taken",
         *ASKING,
         *INVESTIGATING,
+        *CONFORMING,
         metavar="URL",
     )
 
@@ -278,6 +282,37 @@ class Settings(BaseSettings):
     history_format: Literal["text", "json", "svg", "html"] = option(
         "text", "what to print on stdout", "history", flag="--format"
     )
+
+    implementation: str = option(
+        "",
+        "what is to be tested: a command, the URL of an emulator, or the name or ARN of a function",
+        *CONFORMING,
+    )
+    event: str | None = option(
+        None, "the ordinary event to send, as JSON", *CONFORMING, metavar="JSON"
+    )
+    expect: str | None = option(
+        None,
+        "what the handler answers to it, as JSON (default: anything)",
+        *CONFORMING,
+        metavar="JSON",
+    )
+    reach_handler: bool = option(
+        False,
+        "send a function the events that reach its handler, too; a command and a URL get them "
+        "in any case",
+        *CONFORMING,
+    )
+    answer_within: float = option(
+        3.0,
+        "seconds within which a canary without a hold is to be answered, but for the first",
+        *CONFORMING,
+        gt=0,
+        le=20,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+    )
+    language: Literal["python", "node"] = option("python", "the language of the handler", "canary")
 
     build_id: str | None = option(
         None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"

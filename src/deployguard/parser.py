@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deployguard.config import Settings
 
 
-POSITIONAL = {"function": "?", "executions": "*"}
+POSITIONAL = {"function": "?", "executions": "*", "implementation": "?", "language": "?"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,11 +63,13 @@ def _add_option(
     variable = f"DEPLOYGUARD_{name.upper()}"
     default = "" if field.default in (None, (), "", False) else f", default {field.default}"
     text = f"{field.description} [{variable}{default}]".replace("%", "%%")
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
     if name in POSITIONAL:
         parser.add_argument(
             name,
             nargs=POSITIONAL[name],
-            metavar=name.upper().removesuffix("S"),
+            metavar=None if choices else extra["metavar"] or name.upper(),
+            choices=choices,
             default=argparse.SUPPRESS,
             help=text,
         )
@@ -75,8 +77,8 @@ def _add_option(
     kwargs: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
     if field.annotation is bool:
         kwargs["action"] = argparse.BooleanOptionalAction
-    elif get_origin(field.annotation) is Literal:
-        kwargs["choices"] = get_args(field.annotation)
+    elif choices:
+        kwargs["choices"] = choices
     else:
         kwargs["metavar"] = extra["metavar"]
         kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"

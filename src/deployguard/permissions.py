@@ -10,10 +10,11 @@ CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
 COMPARE, EXPLAIN = "compare", "explain"
+CANARY_TEST = "canary-test"
 # What asks about a function, and what asks about executions.
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
 INVESTIGATING = (COMPARE, EXPLAIN)
-COMMANDS = (*ASKING, *INVESTIGATING)
+COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
 DISCOVERING = (CHECK, VERIFY, ROUTES)
@@ -104,7 +105,7 @@ NEEDS = (
         "lambda:ListFunctions",
         without="that other functions run other images of the repository is not seen",
     ),
-    *_rows(Role.PROBER, On.ROUTES, JUDGING, "lambda:InvokeFunction"),
+    *_rows(Role.PROBER, On.ROUTES, (*JUDGING, CANARY_TEST), "lambda:InvokeFunction"),
     *_rows(
         Role.PROBER,
         On.ROUTES,

@@ -22,6 +22,7 @@ from deployguard.lab.client import Client
 from tests import warm
 
 HELPER = Path(deployguard.canary.__file__).read_bytes()
+NODE_HELPER = Path(deployguard.canary.__file__).with_suffix(".cjs").read_bytes()
 GUARDED = b"""
 from helper import canary
 
