@@ -31,6 +31,10 @@ class Unknown(Exception):
     """The evidence does not decide; the text says why."""
 
 
+class Skipped(Exception):
+    """The rule was not asked about; the text says why."""
+
+
 # What was said
 
 
@@ -38,14 +42,14 @@ def _exchange(evidence: Evidence, name: str) -> Exchange:
     """Return the exchange of a step that was answered."""
     found = [exchange for exchange in evidence.exchanges if exchange.step.name == name]
     if not found:
-        raise Unknown(_unsent(evidence))
+        raise _unsent(evidence)
     return _answered(found[0])
 
 
-def _unsent(evidence: Evidence) -> str:
+def _unsent(evidence: Evidence) -> Unknown | Skipped:
     if evidence.stopped:
-        return f"not sent: {evidence.stopped}"
-    return "not sent: it would reach the handler (--reach-handler sends it)"
+        return Unknown(f"not sent: {evidence.stopped}")
+    return Skipped("not sent: it would reach the handler (--reach-handler sends it)")
 
 
 def _answered(exchange: Exchange) -> Exchange:
@@ -316,7 +320,7 @@ def lookalikes(evidence: Evidence, rule: str) -> str:
     """Judge what became of the lookalikes of one rule."""
     found = [exchange for exchange in evidence.exchanges if exchange.step.rule == rule]
     if not found:
-        raise Unknown(_unsent(evidence))
+        raise _unsent(evidence)
     for exchange in found:
         if _answered(exchange).crumb is not None:
             raise Wrong(f"answered as a canary: {exchange.step.name.partition(': ')[2]}")

@@ -23,6 +23,7 @@ class Result(StrEnum):
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
     UNDECIDED = "undecided"
+    SKIPPED = "skipped"  # nobody asked
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from deployguard.conformance import judges
-from deployguard.conformance.judges import Unknown, Wrong
+from deployguard.conformance.judges import Skipped, Unknown, Wrong
 from deployguard.conformance.nouns import Case, Evidence, Result
 
 
@@ -38,6 +38,8 @@ def _case(rule: Rule, evidence: Evidence) -> Case:
         result, got = Result.FAIL, str(wrong)
     except Unknown as unknown:
         result, got = Result.UNDECIDED, str(unknown)
+    except Skipped as skipped:
+        result, got = Result.SKIPPED, str(skipped)
     return Case(rule.name, result, rule.expected, got, rule.fix)
 
 
