@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from deployguard import lease
+from deployguard import lease, webhook
 from deployguard.model import LATEST
 from deployguard.report.forms import FORMS
 from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
+SECRETS = (webhook.SECRET,)  # in the environment alone, and no settings
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
@@ -29,10 +30,24 @@ INVESTIGATING = ("compare", "explain")
 
 
 def option(
-    default: Any, help_text: str, *commands: str, flag: str = "", metavar: str = "", **limits: Any
+    default: Any,
+    help_text: str,
+    *commands: str,
+    flag: str = "",
+    metavar: str = "",
+    unshown: bool = False,
+    **limits: Any,
 ) -> Any:
-    """Declare one setting: its default, its help, its flag, and the commands that take it."""
-    extra: dict[str, Any] = {"commands": list(commands), "flag": flag, "metavar": metavar}
+    """Declare one setting: its default, its help, its flag, and the commands that take it.
+
+    No error repeats the value of an `unshown` one.
+    """
+    extra: dict[str, Any] = {
+        "commands": list(commands),
+        "flag": flag,
+        "metavar": metavar,
+        "unshown": unshown,
+    }
     return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
 
 
@@ -209,11 +224,19 @@ class Settings(BaseSettings):
         metavar="DIR",
     )
     reports: Annotated[tuple[str, ...], NoDecode] = option(
-        (),
+        ("junit",),
         "a form in which to write the report as well, beside report.json (repeatable): "
         f"{', '.join(FORMS)}",
         *JUDGING,
         metavar="FORM",
+    )
+    summary: bool = option(True, "show the report on the page of the run, on GitHub", *RUNNING)
+    webhook: str | None = option(
+        None,
+        "post the report to this address, too; see docs/report.md#webhook",
+        *JUDGING,
+        metavar="URL",
+        unshown=True,
     )
     format: Literal["text", "json"] = option(
         "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
@@ -313,6 +336,13 @@ class Settings(BaseSettings):
             )
         if value == lease.ALIAS:
             raise ValueError("this alias is deployguard's own: it holds the lease")
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and (problem := webhook.doubt(value)):
+            raise ValueError(problem)
         return value
 
     @field_validator("to")

@@ -17,6 +17,7 @@ from deployguard.model import (
     Claim,
     Coverage,
     Evidence,
+    Expected,
     Finding,
     Probe,
     Round,
@@ -110,16 +111,11 @@ def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
 
 def _function(record: Record) -> dict[str, Any]:
     assert record.function is not None
-    expected = record.expected
     about = {
         "function": record.function.arn,
         "alias": record.alias,
         "verdict": record.verdict and record.verdict.value,
-        "expected": {
-            "digest": expected.digest if expected else None,
-            "build_id": expected.build_id if expected else None,
-            "link": expected.link.value if expected else "none",
-        },
+        "expected": _expected(record.expected),
         "version": {
             "before": record.before.version if record.before else None,
             "published": record.published,
@@ -130,6 +126,16 @@ def _function(record: Record) -> dict[str, Any]:
     }
     ruling = None if isinstance(record.error, Interrupted) else record.ruling
     return about | _judged(record.evidence, ruling, known=_blanks(about))
+
+
+def _expected(expected: Expected | None) -> dict[str, str | None]:
+    if expected is None:
+        return {"digest": None, "build_id": None, "link": "none"}
+    return {
+        "digest": expected.digest,
+        "build_id": expected.build_id,
+        "link": expected.link.value,
+    }
 
 
 def _judged(
@@ -319,7 +325,7 @@ def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
         return dict(document)
     ruling = judge.ruling(evidence)
     exit_code = EXIT_CODES.get(ruling.verdict, 1)
-    about = document["functions"][0]
+    about = {**document["functions"][0], "expected": _expected(evidence.expected)}
     function = {
         **about,
         "verdict": ruling.verdict.value,

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployguard import ci, safe
-from deployguard.report import document, github, markdown, text
+from deployguard.report import (
+    badge,
+    cdevents,
+    document,
+    github,
+    gitlab,
+    junit,
+    markdown,
+    statement,
+    text,
+)
 
 RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "text": lambda report: safe.log(text.render(report)),
     "json": safe.json,
     "markdown": markdown.render,
     "github": github.render,
+    "gitlab": lambda report: gitlab.render(report, job_url=ci.job_url(os.environ)),
+    "junit": junit.render,
+    "badge": badge.render,
+    "cdevents": cdevents.render,
+    "in-toto": statement.render,
     "dotenv": lambda report: ci.dotenv(document.outputs(report)),
 }

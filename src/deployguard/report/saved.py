@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deployguard import webhook
 from deployguard.errors import ConfigurationError
 from deployguard.report import document, files, text
 from deployguard.report.forms import FORMS
@@ -29,11 +30,20 @@ def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
     if not forms:
         raise ConfigurationError(
             "say what to do with the report",
-            fix="name a form with --to, or reach the verdict again with --replay FILE",
+            fix="name a form with --to, or --send it, or judge it again with --replay FILE",
         )
     judged = document.judged_again(files.read(path))
     with _complete(path):
         return {FORMS[form].file: RENDERERS[form](judged) for form in forms}
+
+
+def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
+    """Send a saved report, with the verdict that its evidence supports."""
+    if problem := webhook.doubt(url):
+        raise ConfigurationError(f"--send: {problem}")
+    judged = document.judged_again(files.read(path))
+    with _complete(path):
+        webhook.send(judged, url, environ=environ)
 
 
 def only(rendered: Mapping[str, str]) -> str:
