@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+SHORT = 200
 # GitHub cuts a message at 4,096 characters.
 LONGEST_MESSAGE = 4_000
 # GitLab refuses a whole dotenv file above 5 KB.
@@ -21,7 +22,7 @@ LONGEST_DOTENV_VALUE = 512
 
 NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 PART = re.compile(r"`[^`]+`|[^\s`]+|`")
-WORD = re.compile(r"\(?[^\W\d_][^\W_]*(?:['-][^\W_]+)*[.,;:!?)]?|\d+(?:\.\d+)?%?[,;:]?|[,.;:)]")
+WORD = re.compile(r"\(?[^\W\d_][^\W_]*(?:['-][^\W_]+)*[.,;:!?)]{0,2}|\d+(?:\.\d+)?%?[,;:]?|[,.;:)]")
 MERMAID = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -41,9 +42,14 @@ def line(text: str) -> str:
     return log(" ".join(re.split(r"[\t\n\r\x0b\x0c]", text)))
 
 
+def short(text: str) -> str:
+    """Return the start of a text, as one line of a log."""
+    return line(text[:SHORT])[:SHORT]
+
+
 def html(text: str) -> str:
     """Return text for an element or a quoted attribute of HTML or SVG."""
-    return entities.escape(log(text), quote=True)
+    return entities.escape(xml(text), quote=True)
 
 
 def xml(text: str) -> str:

@@ -281,9 +281,10 @@ def findings(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _ended(error: Mapping[str, str], verdict: str) -> Finding:
+    kind = KINDS.get(error["id"])
     return Finding(
         id=error["id"] or "deployguard",
-        title=KINDS[error["id"]].title if error["id"] else verdict,
+        title=kind.title if kind else verdict,
         seen=error["happened"],
         expected="",
         cause=error["cause"],
