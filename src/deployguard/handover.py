@@ -84,3 +84,5 @@ def _survived(complain: Complain) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         complain(error)
+    except Exception as bug:  # of a form; the verdict stands, and the pipeline is to hear it
+        complain(DeployguardError(f"a bug in deployguard: {type(bug).__name__}: {bug}"))

@@ -12,8 +12,9 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from deployguard.errors import ConfigurationError
-from deployguard.report import badge, cdevents, gitlab, junit, markdown, statement
+from deployguard import handover
+from deployguard.errors import ConfigurationError, DeployguardError
+from deployguard.report import badge, cdevents, checks, gitlab, junit, markdown, statement
 from deployguard.report.forms import FORMS
 from deployguard.report.renderers import RENDERERS
 from tests.unit.report_cases import REPORTS, crowd
@@ -71,6 +72,37 @@ def test_tests_are_counted_and_have_names_of_their_own(ending: str) -> None:
         assert int(root.attrib[member]) == len(list(root.iter(tag)))
     for told in (child for case in cases for child in case):
         assert (told.text or "").strip()
+
+
+def test_two_findings_of_one_kind_are_two_tests() -> None:
+    report = REPORTS["stale"]()
+    report["functions"][0]["findings"] *= 2
+    title = "DG201 Warm containers still run another build"
+    names = [check.name for check in checks.of(report)]
+    assert names[-2:] == [title, f"{title} (2)"]
+
+
+def test_a_form_that_cannot_be_made_changes_nothing_else(tmp_path: Path) -> None:
+    report = REPORTS["fresh"]()
+    del report["functions"][0]["routes"]
+    told: list[DeployguardError] = []
+    ended = handover.to_folder(
+        report, tmp_path, forms=("junit", "in-toto", "badge"), complain=told.append
+    )
+    assert ended == ({"report-path": str(tmp_path / "report.json")}, 0)
+    assert [str(problem) for problem in told] == ["a bug in deployguard: KeyError: 'routes'"]
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"report.json", "badge.svg", "statement.json"}
+
+
+def test_the_paths_of_forms_are_outputs(tmp_path: Path) -> None:
+    paths, _ = handover.to_folder(
+        REPORTS["fresh"](), tmp_path, forms=("junit", "badge"), complain=lambda _: None
+    )
+    assert {name: Path(path).name for name, path in paths.items()} == {
+        "report-path": "report.json",
+        "junit-path": "junit.xml",
+    }
 
 
 @pytest.mark.parametrize(
