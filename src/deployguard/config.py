@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from deployguard import lease, webhook
@@ -369,20 +369,13 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("sources")
+    @field_validator("sources", "reports")
     @classmethod
-    def _are_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for source in value:
-            if source not in SOURCES:
-                raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
-        return value
-
-    @field_validator("reports")
-    @classmethod
-    def _are_forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for form in value:
-            if form not in FORMS:
-                raise ValueError(f"{form!r} is none of {', '.join(FORMS)}")
+    def _are_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = SOURCES if info.field_name == "sources" else tuple(FORMS)
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is none of {', '.join(known)}")
         return value
 
     @classmethod
