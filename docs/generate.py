@@ -32,6 +32,7 @@ from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
 from deployguard.parser import POSITIONAL
+from deployguard.report.forms import FORMS
 from deployguard.scope import On, Scope
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +216,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -226,6 +229,12 @@ def _allowed(field: Any) -> str:
         return ""
     lowest = f"{limits['Ge'].ge} to" if "Ge" in limits else f"more than {limits['Gt'].gt}, up to"
     return f"; {lowest} {limits['Le'].le}"
+
+
+def form_table() -> str:
+    """Return a table of the forms of a report."""
+    rows = [(f"`{name}`", f"`{form.file}`", form.about) for name, form in FORMS.items()]
+    return _table(("form", "file", "what it is"), *rows)
 
 
 def outputs() -> str:
@@ -385,6 +394,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "tests": tests,
     "settings": settings,
     "outputs": outputs,
+    "forms": form_table,
     "knobs": knob_table,
     "faults": fault_table,
     "findings": findings,

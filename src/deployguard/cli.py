@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -138,11 +138,19 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
     _print(files.dump(report) if settings.format == "json" else text.render(report))
-    path, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
-    outputs = {"exit-code": str(exit_code), "report-path": path}
+    paths, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
     _write_commands(
-        handover.to_ci(report, os.environ, outputs=outputs, folder=folder, complain=_warn)
+        handover.to_ci(
+            report,
+            os.environ,
+            outputs={"exit-code": str(exit_code), **paths},
+            folder=folder,
+            summary=settings.summary,
+            complain=_warn,
+        )
     )
+    if settings.webhook is not None:
+        handover.to_webhook(report, settings.webhook, os.environ, complain=_warn)
     return exit_code
 
 
@@ -309,6 +317,10 @@ def _report(parsed: argparse.Namespace) -> int:
         replayed = saved.replay(Path(parsed.replay))
         _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
         return int(replayed["exit_code"])
+    if parsed.send is not None:
+        saved.send(Path(parsed.file), parsed.send, environ=os.environ)
+        if not parsed.forms:
+            return 0
     rendered = saved.render(Path(parsed.file), parsed.forms, complain=_warn)
     if parsed.into is None:
         _write(saved.only(rendered))

@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from deployguard import lease
+from deployguard import lease, webhook
 from deployguard.model import LATEST
 from deployguard.report.forms import FORMS
 from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
+SECRETS = (webhook.SECRET,)  # in the environment alone, and no settings
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
@@ -30,10 +31,24 @@ INVESTIGATING = ("compare", "explain")
 
 
 def option(
-    default: Any, help_text: str, *commands: str, flag: str = "", metavar: str = "", **limits: Any
+    default: Any,
+    help_text: str,
+    *commands: str,
+    flag: str = "",
+    metavar: str = "",
+    unshown: bool = False,
+    **limits: Any,
 ) -> Any:
-    """Declare one setting: its default, its help, its flag, and the commands that take it."""
-    extra: dict[str, Any] = {"commands": list(commands), "flag": flag, "metavar": metavar}
+    """Declare one setting: its default, its help, its flag, and the commands that take it.
+
+    No error repeats the value of an `unshown` one.
+    """
+    extra: dict[str, Any] = {
+        "commands": list(commands),
+        "flag": flag,
+        "metavar": metavar,
+        "unshown": unshown,
+    }
     return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
 
 
@@ -212,11 +227,19 @@ class Settings(BaseSettings):
         metavar="DIR",
     )
     reports: Annotated[tuple[str, ...], NoDecode] = option(
-        (),
+        ("html", "junit"),
         "a form in which to write the report as well, beside report.json (repeatable): "
         f"{', '.join(FORMS)}",
         *JUDGING,
         metavar="FORM",
+    )
+    summary: bool = option(True, "show the report on the page of the run, on GitHub", *RUNNING)
+    webhook: str | None = option(
+        None,
+        "post the report to this address, too; see docs/report.md#webhook",
+        *JUDGING,
+        metavar="URL",
+        unshown=True,
     )
     format: Literal["text", "json"] = option(
         "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING, *CONFORMING
@@ -351,6 +374,13 @@ class Settings(BaseSettings):
             raise ValueError("this alias is deployguard's own: it holds the lease")
         return value
 
+    @field_validator("webhook")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and (problem := webhook.doubt(value)):
+            raise ValueError(problem)
+        return value
+
     @field_validator("to")
     @classmethod
     def _is_a_version(cls, value: str | None) -> str | None:
@@ -375,20 +405,13 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("sources")
+    @field_validator("sources", "reports")
     @classmethod
-    def _are_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for source in value:
-            if source not in SOURCES:
-                raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
-        return value
-
-    @field_validator("reports")
-    @classmethod
-    def _are_forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for form in value:
-            if form not in FORMS:
-                raise ValueError(f"{form!r} is none of {', '.join(FORMS)}")
+    def _are_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = SOURCES if info.field_name == "sources" else tuple(FORMS)
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is none of {', '.join(known)}")
         return value
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deployguard.config import PREFIX, Settings
+from deployguard.config import PREFIX, SECRETS, Settings
 from deployguard.errors import ConfigurationError
 
 FILES: dict[str, tuple[str, ...]] = {
@@ -35,7 +35,7 @@ def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
 
 
 def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [*SECRETS, *(PREFIX + name.upper() for name in Settings.model_fields)]
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
             raise ConfigurationError(
@@ -89,4 +89,6 @@ def _explained(
         where = PREFIX + name.upper()
     message = details["msg"].removeprefix("Value error, ")
     got = typed.get(name, in_file.get(name, os.environ.get(PREFIX + name.upper())))
-    return ConfigurationError(f"{where}: {message} (got {got!r})")
+    extra: Any = Settings.model_fields[name].json_schema_extra
+    shown = "" if extra["unshown"] else f" (got {got!r})"
+    return ConfigurationError(f"{where}: {message}{shown}")

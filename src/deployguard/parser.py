@@ -61,7 +61,7 @@ def _add_option(
     parser: argparse.ArgumentParser, name: str, field: FieldInfo, extra: Mapping[str, str]
 ) -> None:
     variable = f"DEPLOYGUARD_{name.upper()}"
-    default = "" if field.default in (None, (), "", False) else f", default {field.default}"
+    default = "" if field.default in (None, (), "", False) else f", default {_shown(field.default)}"
     text = f"{field.description} [{variable}{default}]".replace("%", "%%")
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
     if name in POSITIONAL:
@@ -83,6 +83,10 @@ def _add_option(
         kwargs["metavar"] = extra["metavar"]
         kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"
     parser.add_argument(extra["flag"] or f"--{name.replace('_', '-')}", **kwargs)
+
+
+def _shown(default: Any) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
 def settings_class() -> type[Settings]:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from deployguard import aging, breadcrumb, burst, judge
+from deployguard import aging, breadcrumb, burst, judge, safe
 from deployguard.aws import canaries, functions, metrics
 from deployguard.breadcrumb import NotABreadcrumb, Replayed
 from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling, State
@@ -178,7 +178,7 @@ def _member(body: bytes, key: str) -> str:
     except (ValueError, RecursionError):
         return ""
     value = document.get(key) if isinstance(document, dict) else None
-    return "".join(c for c in value[:200] if c.isprintable()) if isinstance(value, str) else ""
+    return safe.short(value) if isinstance(value, str) else ""
 
 
 def _tell(run: Run, evidence: Evidence, fired: Round) -> None:

@@ -14,7 +14,7 @@ from botocore import xform_name
 def main(words: list[str]) -> None:
     """Make the call; the one word without an option is the file that the payload goes to."""
     service, operation, *rest = words
-    client = boto3.client(service)
+    client: Any = boto3.Session().client(service)  # type: ignore[call-overload] # any of them
     name = next(n for n in client.meta.service_model.operation_names if cli_name(n) == operation)
     members = client.meta.service_model.operation_model(name).input_shape.members
     arguments: dict[str, Any] = {}

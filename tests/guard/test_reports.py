@@ -121,9 +121,20 @@ def test_github_gets_outputs_annotation_and_summary(stale: Team) -> None:
     finished = stale.check("--also", "$LATEST", **github)
     assert finished.exit_code == 10
     written = outputs.read_text().splitlines()
-    assert {"STALE", "10", "b2"} <= set(written)
-    assert "DG201" in summary.read_text()
+    assert {"STALE", "10", "b2", "deployguard-report/junit.xml"} <= set(written)
+    assert "failure" in (stale.folder / "deployguard-report" / "junit.xml").read_text()
+    assert summary.read_text().startswith("# ❌ STALE\n")
+    assert "### DG201 " in summary.read_text()
     assert "::error title=DG201" in finished.err
+
+
+def test_the_summary_can_be_left_out(team: Team) -> None:
+    summary = team.folder / "summary"
+    summary.touch()
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    finished = team.run("verify", "nothing", "--no-summary", **github)
+    assert finished.exit_code == 3
+    assert summary.read_text() == ""
 
 
 def test_what_a_full_disk_cannot_hold_is_told_all_the_same(team: Team) -> None:

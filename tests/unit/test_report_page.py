@@ -25,9 +25,9 @@ from deployguard.pages import builds
 from deployguard.report import beside, files, saved
 from deployguard.report.html import lives
 from deployguard.report.html.page import Beside
+from tests.unit import hostile
 from tests.unit import report_cases as cases
 from tests.unit.markup import Look
-from tests.unit.test_ci import HOSTILE
 from tests.values import ARN
 
 MARKUP = [
@@ -124,7 +124,7 @@ def test_long_text_is_cut(kind: str, payload: str) -> None:
     assert len(cases.page(cases.spoiled(cases.CASES[kind](), payload)).encode()) < 1 << 20
 
 
-@pytest.mark.parametrize("payload", [*HOSTILE, *MARKUP])
+@pytest.mark.parametrize("payload", [*hostile.TEXTS, *MARKUP])
 @pytest.mark.parametrize("kind", ["called", "silent", "out-of-time"])
 def test_hostile_text_stays_text(kind: str, payload: str) -> None:
     harmless = Look(cases.page(cases.spoiled(cases.CASES[kind](), "x")))

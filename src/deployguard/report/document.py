@@ -17,6 +17,7 @@ from deployguard.model import (
     Claim,
     Coverage,
     Evidence,
+    Expected,
     Finding,
     Probe,
     Round,
@@ -116,16 +117,11 @@ def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
 
 def _function(record: Record) -> dict[str, Any]:
     assert record.function is not None
-    expected = record.expected
     about = {
         "function": record.function.arn,
         "alias": record.alias,
         "verdict": record.verdict and record.verdict.value,
-        "expected": {
-            "digest": expected.digest if expected else None,
-            "build_id": expected.build_id if expected else None,
-            "link": expected.link.value if expected else "none",
-        },
+        "expected": _expected(record.expected),
         "version": {
             "before": record.before.version if record.before else None,
             "published": record.published,
@@ -136,6 +132,16 @@ def _function(record: Record) -> dict[str, Any]:
     }
     ruling = None if isinstance(record.error, Interrupted) else record.ruling
     return about | _judged(record.evidence, ruling, known=_blanks(about))
+
+
+def _expected(expected: Expected | None) -> dict[str, str | None]:
+    if expected is None:
+        return {"digest": None, "build_id": None, "link": "none"}
+    return {
+        "digest": expected.digest,
+        "build_id": expected.build_id,
+        "link": expected.link.value,
+    }
 
 
 def _judged(
@@ -281,9 +287,10 @@ def findings(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _ended(error: Mapping[str, str], verdict: str) -> Finding:
+    kind = KINDS.get(error["id"])
     return Finding(
         id=error["id"] or "deployguard",
-        title=KINDS[error["id"]].title if error["id"] else verdict,
+        title=kind.title if kind else verdict,
         seen=error["happened"],
         expected="",
         cause=error["cause"],
@@ -325,7 +332,7 @@ def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
         return dict(document)
     ruling = judge.ruling(evidence)
     exit_code = EXIT_CODES.get(ruling.verdict, 1)
-    about = document["functions"][0]
+    about = {**document["functions"][0], "expected": _expected(evidence.expected)}
     function = {
         **about,
         "verdict": ruling.verdict.value,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deployguard import webhook
 from deployguard.errors import ConfigurationError, DeployguardError
 from deployguard.report import beside, document, files, renderers, text
 from deployguard.report.forms import FORMS
@@ -30,12 +31,21 @@ def render(
     if not forms:
         raise ConfigurationError(
             "say what to do with the report",
-            fix="name a form with --to, or reach the verdict again with --replay FILE",
+            fix="name a form with --to, or --send it, or judge it again with --replay FILE",
         )
     judged = document.judged_again(files.read(path))
     with _complete(path):
         told = beside.read(path.parent, judged, forms=forms, complain=complain)
         return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
+
+
+def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
+    """Send a saved report, with the verdict that its evidence supports."""
+    if problem := webhook.doubt(url):
+        raise ConfigurationError(f"--send: {problem}")
+    judged = document.judged_again(files.read(path))
+    with _complete(path):
+        webhook.send(judged, url, environ=environ)
 
 
 def only(rendered: Mapping[str, str]) -> str:

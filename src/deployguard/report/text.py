@@ -38,7 +38,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
     if function["expected"]["digest"]:
         yield from _expected(function["expected"])
     if any(function["version"][moment] for moment in ("before", "published", "after")):
-        yield f"  version     {_version(function['version'])}"
+        yield f"  version     {version(function['version'])}"
     for route in function["routes"]:
         yield from _route(route, _calling(function, route["qualifier"]))
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
@@ -50,7 +50,7 @@ def _function(function: Mapping[str, Any]) -> Iterator[str]:
         names = ", ".join(unread["what"] for unread in function["unread"])
         yield f"  unread      {names}"
     for change in function["changes"]:
-        yield f"  change      {change['call']} {_what(change)}: {change['result']}"
+        yield f"  change      {change['call']} {what(change)}: {change['result']}"
     yield ""
     for each in function["findings"]:
         yield from finding(each)
@@ -62,7 +62,8 @@ def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
     yield f"              {expected['digest']}"
 
 
-def _version(version: Mapping[str, Any]) -> str:
+def version(version: Mapping[str, Any]) -> str:
+    """Say what the alias served, what was published, and what it serves now."""
     words = [f"{version['before'] or 'none'} before"]
     if version["published"]:
         note = " (published before)" if version["deduplicated"] else ""
@@ -145,7 +146,7 @@ def _replaced(replacement: Mapping[str, Any]) -> str:
     return f"by {replacement['remedy']}: of {before} before, {', '.join(fates) or 'none left'}"
 
 
-def _what(change: Mapping[str, Any]) -> str:
+def what(change: Mapping[str, Any]) -> str:
     """Say what a change made, or what it took away."""
     values = change["after"] or change["before"]
     return ", ".join(f"{key} {value}" for key, value in values.items() if value)

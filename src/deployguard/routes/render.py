@@ -10,7 +10,6 @@ from deployguard.traffic import Use
 
 HEAD = ("caller", "qualifier", "serves", "build and digest", "ends at")
 SHORT = len("sha256:") + 12
-ESCAPED = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
 
 
 def text(audit: Audit) -> str:
@@ -69,7 +68,7 @@ def _graph(audit: Audit) -> Iterator[str]:
 
     def node(key: str, label: str) -> str:
         known = nodes.setdefault(key, f"n{len(nodes)}")
-        return f'{known}["{safe.line(label).translate(ESCAPED)}"]'
+        return f'{known}["{safe.mermaid(label)}"]'
 
     for path in audit.paths:
         caller = path.caller
