@@ -15,7 +15,7 @@ from tests.unit import report_cases as cases
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Run the browser that the tests share."""
-    with running(need("chromium"), tmp_path_factory.mktemp("chromium")) as found:
+    with running(need("chromium", "google-chrome"), tmp_path_factory.mktemp("chromium")) as found:
         yield found
 
 

@@ -25,10 +25,10 @@ PROJECT = (
 )
 
 
-def need(tool: str) -> str:
-    """Return a program's path; where it is missing, skip the test, but in CI fail it."""
+def need(tool: str, *others: str) -> str:
+    """Return the path of a program, or of one like it; without, skip the test, but in CI fail."""
     path = os.pathsep.join([*map(str, PLACES), os.environ["PATH"]])
-    found = shutil.which(tool, path=path)
+    found = next(filter(None, (shutil.which(name, path=path) for name in (tool, *others))), None)
     if found:
         return found
     message = (

@@ -38,21 +38,23 @@ def read(
 
     def told(command: str, parse: Callable[[Any], T]) -> T | None:
         path = folder / files.name_of(command)
-        if not path.exists():
-            return None
         try:
-            found = files.load(path)
-            if found["function"] in functions:
-                return parse(found)
-            why = f"it is of {found['function']}"
+            return _parsed(path, parse, functions) if path.exists() else None
         except (ConfigurationError, *BROKEN) as error:
             why = f"{type(error).__name__}: {error}".splitlines()[0]
-        complain(
-            ConfigurationError(
-                f"{path} is left out of the page: {why}",
-                fix=f"run `deployguard {command}` again, or delete it",
+            complain(
+                ConfigurationError(
+                    f"{path} is left out of the page: {why}",
+                    fix=f"run `deployguard {command}` again, or delete it",
+                )
             )
-        )
-        return None
+            return None
 
     return Beside(told("history", kept.parse), told("routes", audits.parse))
+
+
+def _parsed(path: Path, parse: Callable[[Any], T], functions: Sequence[str]) -> T:
+    found = files.load(path)
+    if found["function"] not in functions:
+        raise ValueError(f"it is of {found['function']}")
+    return parse(found)

@@ -15,8 +15,8 @@ from deployguard.pages import frame
 from deployguard.pages.builds import Builds, defined
 from deployguard.pages.markup import Markup, el
 from deployguard.report.html import graph, lives, tables, timeline, verdict, ways
+from deployguard.report.html.axis import Mark
 from deployguard.report.html.lives import Life
-from deployguard.report.html.timeline import Mark
 from deployguard.routes.nouns import Audit
 
 LARGEST = 1 << 20  # of the file
@@ -55,24 +55,10 @@ def render(
     """Return a report as one HTML file."""
     told = lives.lives(evidence) if evidence else []
     function = next(iter(report["functions"]), None)
-    expected = [evidence.expected.build_id] if evidence else []
-    builds = Builds.of((*expected, *(life.build_id for life in told)))
-    sections = [
-        *(_pictures(report, evidence, told, builds) if evidence else ()),
-        *(_claims(function, evidence) if function and evidence else ()),
-        Section("findings", "Findings and fixes", [*verdict.findings(findings)]),
-        *(
-            [Section("changes", "Changes", [tables.changes(function["changes"])])]
-            if function
-            else ()
-        ),
-        *_beside(beside, builds),
-        *_listed(told, builds),
-    ]
     first = verdict.render(report, told, findings)
+    sections = [*_sections(report, evidence, told, findings, beside)]
     size = len("".join((first, *(each.markup() for each in sections), frame.style())).encode())
-    raw = function["evidence"] if function else ()
-    for each in raw:
+    for each in function["evidence"] if function else ():
         folded = [*tables.raw(each, room=LARGEST - FRAME - size)]
         sections.append(Section("evidence", "Raw evidence", folded))
     return frame.page(
@@ -82,6 +68,25 @@ def render(
         el("main", first, _contents(sections), *(each.markup() for each in sections)),
         script="report.js",
     )
+
+
+def _sections(
+    report: Mapping[str, Any],
+    evidence: Evidence | None,
+    told: Sequence[Life],
+    findings: Sequence[Finding],
+    beside: Beside,
+) -> Iterator[Section]:
+    expected = [evidence.expected.build_id] if evidence else []
+    builds = Builds.of((*expected, *(life.build_id for life in told)))
+    if evidence:
+        yield from _pictures(report, evidence, told, builds)
+        yield from _claims(report["functions"][0])
+    yield Section("findings", "Findings and fixes", [*verdict.findings(findings)])
+    for function in report["functions"]:
+        yield Section("changes", "Changes", [tables.changes(function["changes"])])
+    yield from _beside(beside, builds)
+    yield from _listed(told, builds)
 
 
 def _contents(sections: Sequence[Section]) -> Markup:
@@ -125,7 +130,7 @@ def _marks(report: Mapping[str, Any]) -> Iterator[Mark]:
         yield Mark(at, f"{label}{ended}", is_move)
 
 
-def _claims(function: Mapping[str, Any], evidence: Evidence) -> Iterator[Section]:
+def _claims(function: Mapping[str, Any]) -> Iterator[Section]:
     routes = [*tables.coverage(function["routes"])]
     seen = [*tables.aside(function)]
     if routes or seen:

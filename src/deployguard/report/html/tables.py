@@ -107,27 +107,23 @@ def coverage(routes: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
             f"{many(found['containers'], 'container')} answered, {found['cold_starts']} of them "
             "started by the probes."
         )
-        bound = found["stale_upper_bound"]
-        parts = [
-            el("h3", short(f"{route['qualifier']}: {route['verdict']}", LONGEST)),
-            el("p", f"{CLAIMS[Claim(found['claim'])]} {counted}"),
-        ]
-        if bound and route["verdict"] == "INCONCLUSIVE":
-            parts.append(
-                el("p", f"Less than {bound:.0%} of containers are old, at 95 % confidence.")
-            )
-        for title, words in (
-            ("It supposes that", "assumptions"),
-            ("Missing for more", "shortfalls"),
-        ):
-            if found[words]:
-                parts += [el("h4", title), items(found[words])]
-        if shape := route.get("shape"):
-            parts += [
-                el("h4", f"Old answers: {shape['kind']}"),
-                el("p", short(shape["reasoning"], 2_000)),
-            ]
-        yield el("article", *parts)
+        title = el("h3", short(f"{route['qualifier']}: {route['verdict']}", LONGEST))
+        claim = el("p", f"{CLAIMS[Claim(found['claim'])]} {counted}")
+        yield el("article", title, claim, *_grounds(route))
+
+
+def _grounds(route: Mapping[str, Any]) -> Iterator[Markup]:
+    found, shape = route["coverage"], route.get("shape")
+    if found["stale_upper_bound"] and route["verdict"] == "INCONCLUSIVE":
+        bound = f"{found['stale_upper_bound']:.0%}"
+        yield el("p", f"Less than {bound} of containers are old, at 95 % confidence.")
+    for title, words in (("It supposes that", "assumptions"), ("Missing for more", "shortfalls")):
+        if found[words]:
+            yield el("h4", title)
+            yield items(found[words])
+    if shape:
+        yield el("h4", f"Old answers: {shape['kind']}")
+        yield el("p", short(shape["reasoning"], 2_000))
 
 
 def changes(made: Sequence[Mapping[str, Any]]) -> Markup:

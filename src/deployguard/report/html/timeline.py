@@ -6,49 +6,29 @@ container that is days old would leave no room for the run itself.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from deployguard.model import Evidence, State
 from deployguard.pages.builds import UNKNOWN, Builds
 from deployguard.pages.markup import Markup, el, short, size
+from deployguard.report.html.axis import (
+    LANE,
+    LEFT,
+    WIDTH,
+    Axis,
+    Mark,
+    bursts,
+    changes,
+    flags,
+    ticks,
+)
 from deployguard.report.html.lives import Answered, Life, Silence, counted, many, rounds, span
 
-WIDTH, LEFT, RIGHT = 960, 216, 14
 PITCHES = ((40, 20.0), (160, 8.0), (10**9, 3.0))  # up to so many rows, how high each is
 NAMED = 20.0  # a row that is so high has a name beside it
-LANE, HEAD = 15, 22  # a line of labels of changes; the heading of some rows
-LETTER = 6.3
-STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400)
-TICKS = 8
-MOST_LANES = 8
+HEAD = 22  # the heading of some rows
 SHAPES = {State.FRESH: "f", State.STALE: "s", State.UNKNOWN: "u"}
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A change that the run made."""
-
-    at: float
-    label: str
-    is_move: bool
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """The time that is drawn: from the beginning of the run on."""
-
-    until: float
-
-    def x(self, seconds: float) -> float:
-        share = min(max(seconds / self.until, 0.0), 1.0)
-        return LEFT + (WIDTH - LEFT - RIGHT) * share
-
-    def ticks(self) -> Iterator[float]:
-        step = next((s for s in STEPS if self.until / s <= TICKS), self.until / TICKS)
-        yield from (step * number for number in range(math.floor(self.until / step) + 1))
 
 
 def shapes() -> Markup:
@@ -73,35 +53,37 @@ def svg(
 ) -> Markup:
     """Return the picture."""
     times = (*(life.until for life in told), *(mark.at for mark in marks), seconds)
-    axis = _Axis(max(0.001, *times))
-    flags, lanes = _flags(marks, axis)
+    axis = Axis(max(0.001, *times))
+    labels, lanes = flags(marks, axis)
     top = LANE * (lanes + 1) + 26
-    pitch = next(height for most, height in PITCHES if len(told) <= most)
-    body: list[Markup] = []
-    y = float(top)
-    for part, height in (*_groups(told, axis, builds, pitch), *_silences(quiet, axis)):
-        body.append(el("g", part, transform=f"translate(0 {size(y)})"))
-        y += height
+    rows, bottom = _rows(told, quiet, axis, builds, top=top)
     return el(
         "svg",
-        *_rounds(evidence, axis, top=top, bottom=y),
-        *_ticks(axis, top=top, bottom=y),
-        *body,
-        *(
-            el("path", class_=f"change {kind}", d=f"M{size(x)} {at}V{size(y)}")
-            for kind, x, at in (
-                ("move" if mark.is_move else "", axis.x(mark.at), LANE) for mark in marks
-            )
-        ),
-        *flags,
-        viewBox=f"0 0 {WIDTH} {size(y + 6)}",
+        *bursts(evidence, axis, top=top, bottom=bottom),
+        *ticks(axis, top=top, bottom=bottom),
+        *rows,
+        *changes(marks, axis, bottom=bottom),
+        *labels,
+        viewBox=f"0 0 {WIDTH} {size(bottom + 6)}",
         class_="picture",
         role="img",
         aria_label=_about(told, marks, evidence, axis),
     )
 
 
-def _about(told: Sequence[Life], marks: Sequence[Mark], evidence: Evidence, axis: _Axis) -> str:
+def _rows(
+    told: Sequence[Life], quiet: Sequence[Silence], axis: Axis, builds: Builds, *, top: float
+) -> tuple[list[Markup], float]:
+    """Return all rows, and where they end."""
+    pitch = next(height for most, height in PITCHES if len(told) <= most)
+    rows: list[Markup] = []
+    for part, height in (*_groups(told, axis, builds, pitch), *_silences(quiet, axis)):
+        rows.append(el("g", part, transform=f"translate(0 {size(top)})"))
+        top += height
+    return rows, top
+
+
+def _about(told: Sequence[Life], marks: Sequence[Mark], evidence: Evidence, axis: Axis) -> str:
     moves = sum(mark.is_move for mark in marks)
     return (
         f"Timeline of {span(axis.until)}: {many(len(told), 'container')} answered"
@@ -111,7 +93,7 @@ def _about(told: Sequence[Life], marks: Sequence[Mark], evidence: Evidence, axis
 
 
 def _groups(
-    told: Sequence[Life], axis: _Axis, builds: Builds, pitch: float
+    told: Sequence[Life], axis: Axis, builds: Builds, pitch: float
 ) -> Iterator[tuple[Markup, float]]:
     """Yield the rows of each build, and how high they are together."""
     number = 0
@@ -139,7 +121,7 @@ def _groups(
         )
 
 
-def _row(life: Life, axis: _Axis, number: int, y: float, *, pitch: float) -> Markup:
+def _row(life: Life, axis: Axis, number: int, y: float, *, pitch: float) -> Markup:
     begin, end = axis.x(life.born), axis.x(life.until)
     thick = pitch * (0.4 if pitch >= NAMED else 0.75)
     middle = y + pitch / 2
@@ -171,7 +153,7 @@ def _words(life: Life) -> str:
 
 
 def _marks(
-    answers: Sequence[Answered], axis: _Axis, middle: float, *, pitch: float
+    answers: Sequence[Answered], axis: Axis, middle: float, *, pitch: float
 ) -> Iterator[Markup]:
     """Yield what the answers of a row show; those that would lie on each other are one."""
     for state, shape in SHAPES.items():
@@ -195,7 +177,7 @@ def _bar(begin: float, end: float, middle: float, high: float) -> str:
     return f"M{size(begin)} {size(middle - high / 2)}H{size(end)}v{size(high)}H{size(begin)}z"
 
 
-def _merged(answers: Sequence[Answered], axis: _Axis) -> list[tuple[float, float]]:
+def _merged(answers: Sequence[Answered], axis: Axis) -> list[tuple[float, float]]:
     found: list[tuple[float, float]] = []
     for each in sorted(answers, key=lambda each: each.sent):
         begin, end = axis.x(each.sent), axis.x(each.until)
@@ -206,64 +188,7 @@ def _merged(answers: Sequence[Answered], axis: _Axis) -> list[tuple[float, float
     return found
 
 
-def _silences(quiet: Sequence[Silence], axis: _Axis) -> Iterator[tuple[Markup, float]]:
+def _silences(quiet: Sequence[Silence], axis: Axis) -> Iterator[tuple[Markup, float]]:
     for each in quiet:
         words = el("text", f"{each.answer}: {len(each.answers)}", x=0, y=15)
         yield Markup(words + "".join(_marks(each.answers, axis, 11, pitch=NAMED))), HEAD
-
-
-def _rounds(evidence: Evidence, axis: _Axis, *, top: float, bottom: float) -> Iterator[Markup]:
-    """Yield a band for each burst, named where there is room."""
-    free = 0.0
-    for name, each in sorted(rounds(evidence), key=lambda named: named[1].started):
-        ends = [p.sent if p.answered is None else p.answered for p in each.probes]
-        begin, end = axis.x(each.started), axis.x(max(ends, default=each.started))
-        yield el(
-            "rect",
-            el("title", f"{name}: {many(len(each.probes), 'probe')}"),
-            class_="round",
-            x=begin,
-            y=top - 22,
-            width=max(1.0, end - begin),
-            height=bottom - top + 22,
-        )
-        label = name if end - begin > LETTER * len(name) else name.split()[1]
-        if begin >= free and begin + LETTER * len(label) <= WIDTH:
-            yield el("text", label, x=begin + 2, y=top - 11, class_="dim")
-            free = begin + LETTER * len(label) + 4
-
-
-def _ticks(axis: _Axis, *, top: float, bottom: float) -> Iterator[Markup]:
-    for seconds in axis.ticks():
-        x = axis.x(seconds)
-        yield el("path", class_="tick", d=f"M{size(x)} {size(top - 4)}V{size(bottom)}")
-        label = f"{seconds:g} s" if axis.until < 300 else f"{seconds / 60:g} min"
-        if x < WIDTH - RIGHT - 8:
-            yield el("text", label, x=x, y=10, class_="dim", text_anchor="middle")
-    yield el("path", class_="axis", d=f"M{LEFT} {size(top - 4)}H{WIDTH - RIGHT}")
-
-
-def _flags(marks: Sequence[Mark], axis: _Axis) -> tuple[list[Markup], int]:
-    """Return the labels of changes, in as many lines as it takes to keep them apart."""
-    flags: list[Markup] = []
-    lanes: list[float] = []  # where each line is free again
-    for mark in sorted(marks, key=lambda mark: mark.at):
-        label = short(mark.label, 60)
-        x, wide = axis.x(mark.at), LETTER * len(label) + 8
-        is_late = x + wide > WIDTH
-        begin = x - wide if is_late else x
-        lane = next((n for n, free in enumerate(lanes) if free <= begin), len(lanes))
-        if lane >= MOST_LANES:
-            continue
-        lanes[lane : lane + 1] = [begin + wide]
-        flags.append(
-            el(
-                "text",
-                label,
-                x=x - 4 if is_late else x + 4,
-                y=LANE * (lane + 1) + 10,
-                class_="flag",
-                text_anchor="end" if is_late else None,
-            )
-        )
-    return flags, len(lanes)
