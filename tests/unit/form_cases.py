@@ -20,7 +20,8 @@ STARTED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 MOVE = Change(STARTED.isoformat(), "UpdateAlias", {"version": "1"}, {"version": "2"})
 BACK = Change(STARTED.isoformat(), "UpdateAlias", {"version": "2"}, {"version": "1"})
 # Members whose words are the format's own.
-OWN = {"schema", "verdict", "started", "state", "severity", "use", "kind", "evidence", "history"}
+OWN = {"schema", "verdict", "started", "at", "born", "state", "severity", "use", "kind", "evidence"}
+OWN |= {"history", "claim", "link"}
 
 
 def alias(version: str) -> Alias:

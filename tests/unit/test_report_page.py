@@ -30,6 +30,8 @@ from tests.unit import report_cases as cases
 from tests.unit.markup import Look
 from tests.values import ARN
 
+# A longer one leaves no room for the raw evidence.
+SHORT = [text for text in hostile.TEXTS if len(text) < 1_000]
 MARKUP = [
     "</script><script>alert(1)</script>",
     "</style><script>alert(1)</script>",
@@ -124,7 +126,7 @@ def test_long_text_is_cut(kind: str, payload: str) -> None:
     assert len(cases.page(cases.spoiled(cases.CASES[kind](), payload)).encode()) < 1 << 20
 
 
-@pytest.mark.parametrize("payload", [*hostile.TEXTS, *MARKUP])
+@pytest.mark.parametrize("payload", [*SHORT, *MARKUP])
 @pytest.mark.parametrize("kind", ["called", "silent", "out-of-time"])
 def test_hostile_text_stays_text(kind: str, payload: str) -> None:
     harmless = Look(cases.page(cases.spoiled(cases.CASES[kind](), "x")))
@@ -133,7 +135,7 @@ def test_hostile_text_stays_text(kind: str, payload: str) -> None:
     look = Look(written)
     assert look.made == harmless.made
     assert look.raw == harmless.raw
-    assert safe.log(payload)[:3_000] in look.text
+    assert safe.xml(payload)[:3_000] in look.text
     assert written.encode().decode() == written
 
 
