@@ -55,6 +55,9 @@ docs: $(VENV)/dev.stamp ## write the generated parts of the documentation anew
 tools: $(VENV)/dev.stamp ## install act and gitlab-ci-local, which tests/ci would skip without
 	$(call install,--require-hashes -r requirements/tools.txt)
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm gitlab-ci-local@$(GITLAB_CI_LOCAL)
+	@# What tests/ci installs again and again.
+	if [ -x $(BIN)/pip ]; then rm -rf $(VENV)/wheels && $(INSIDE) -m pip download --quiet \
+	  --require-hashes --only-binary :all: --dest $(VENV)/wheels -r requirements/action.txt; fi
 
 lock: ## pin what the action installs, with hashes, to what is newest (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
