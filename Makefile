@@ -59,6 +59,9 @@ tools: $(VENV)/dev.stamp ## install the programs without which some tests are sk
 	@# Not compiled, which would take a compiler and minutes: the lab stands in for that part.
 	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/npm \
 	  aws-lambda-ric@$(LAMBDA_RIC)
+	@# What tests/ci installs again and again.
+	if [ -x $(BIN)/pip ]; then rm -rf $(VENV)/wheels && $(INSIDE) -m pip download --quiet \
+	  --require-hashes --only-binary :all: --dest $(VENV)/wheels -r requirements/action.txt; fi
 
 lock: ## pin what the action installs, with hashes, to what is newest (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -67,8 +67,8 @@ def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     lab.fault(operation="UpdateAlias", function=function, alias="live", phase="after", kind="hold")
 
     def kill() -> None:
-        eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600)
-        os.kill(_process_of(function), signal.SIGKILL)
+        eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600, look_s=0.2)
+        os.kill(_process_of(lab, function), signal.SIGKILL)
         lab.set(clock_step_s=120.0)  # its lease runs out
         lab.release()
 
@@ -78,13 +78,14 @@ def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     killer.join(timeout=1)
 
 
-def _process_of(function: str) -> int:
-    """Return the process of the guard that checks a function."""
+def _process_of(lab: Client, function: str) -> int:
+    """Return the process of the guard that checks a function of this lab: others are tested too."""
+    wanted = {f"DEPLOYGUARD_FUNCTION={function}", f"AWS_ENDPOINT_URL={lab.endpoint}"}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            variables = (process / "environ").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
             command = (process / "cmdline").read_bytes().split(b"\0")
-            if f"DEPLOYGUARD_FUNCTION={function}".encode() in variables and b"check" in command:
+            if wanted <= {*variables} and b"check" in command:
                 return int(process.name)
     raise AssertionError(f"no process checks {function}")
 

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (Path(sys.executable).parent, ROOT / ".venv" / "npm" / "node_modules" / ".bin")
+WHEELS = ROOT / ".venv" / "wheels"
 PROJECT = (
     ".github",
     ".gitignore",
@@ -74,4 +75,11 @@ def clean_environment(home: Path) -> dict[str, str]:
     # The Python that the test environment was made with: in that one deployguard is not installed.
     path = [str(Path(sys.base_prefix) / "bin")]
     path += [part for part in kept["PATH"].split(os.pathsep) if Path(part) != PLACES[0]]
-    return kept | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+    return kept | _from_wheels() | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+
+
+def _from_wheels() -> dict[str, str]:
+    """Let pip install from what `make tools` has downloaded: reading an index takes it longer."""
+    if not WHEELS.is_dir():
+        return {}
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS), "PIP_COMPILE": "0"}

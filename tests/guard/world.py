@@ -222,12 +222,14 @@ class Team:
         return json.loads(path.read_text()) if path.exists() else None
 
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 20.0) -> None:
+def eventually(
+    condition: Callable[[], bool], *, within_s: float = 20.0, look_s: float = 0.01
+) -> None:
     """Wait for something observable."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
+        time.sleep(look_s)
 
 
 def lines(text: str) -> Sequence[str]:

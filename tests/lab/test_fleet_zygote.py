@@ -223,3 +223,17 @@ async def test_a_killed_lab_takes_its_zygote_and_forks_along(tmp_path: Path) -> 
         assert all(running(pid) for pid in pids)
         lab.send_signal(signal.SIGKILL)
     await until(lambda: not any(running(pid) for pid in pids))
+
+
+@in_a_loop
+async def test_a_fleet_that_begins_anew_forks_from_the_same_zygote(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.knobs.zygote = True
+        first = await stage.canary()
+        assert stage.fleet.zygote.popen
+        pids = stage.fleet.zygote.popen.pid, stage.fleet.containers()[0]["pid"]
+        await stage.fleet.stop()
+        assert [running(int(str(pid))) for pid in pids] == [True, False]
+        await stage.fleet.start()
+        assert (await stage.canary())["container"] != first["container"]
+        assert stage.fleet.zygote.popen.pid == pids[0]

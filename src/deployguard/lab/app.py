@@ -89,6 +89,7 @@ class Lab:
         self.gate.close()
         await self.executions.close()
         await self.fleet.stop()
+        self.fleet.close()
         self.cloud.close()
         self.elsewhere.close()
 

@@ -127,9 +127,14 @@ class Fleet:
         await asyncio.gather(*(runtime.gone.wait() for runtime in runtimes))
         await asyncio.gather(*(container.tidied for container in self.dying if container.tidied))
         self.dying.clear()
-        self.zygote.close()
+        if self.zygote.requests:  # a fork on its way that nobody waits for any more
+            self.zygote.close()
         await self.api.close()
         await asyncio.to_thread(shutil.rmtree, self.tmp, ignore_errors=True)
+
+    def close(self) -> None:
+        """End what a fleet that begins anew would need again."""
+        self.zygote.close()
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Run something of the fleet's own, which ends with the fleet."""
