@@ -9,7 +9,7 @@ from deployguard import ci, safe
 from deployguard.report import document, github, markdown, text
 
 RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "text": lambda report: safe.log(text.render(report)),
+    "text": text.render,
     "json": safe.json,
     "markdown": markdown.render,
     "github": github.render,
