@@ -41,13 +41,29 @@ def opened(
     elif seen.is_terminal:
         screen = Screen(out, seen, View(doing), timeout_s=timeout_s, is_verbose=is_verbose)
         with screen.painted():
-            yield screen.tell
+            yield _harmless(screen.tell, out)
     else:
         log = Log(out, seen, is_verbose=is_verbose)
         try:
-            yield log.tell
+            yield _harmless(log.tell, out)
         finally:
             log.close()
+
+
+def _harmless(tell: Tell, out: Writer) -> Tell:
+    """Show no more rather than end a run that changes things, such as one that puts back."""
+    failed = threading.Event()
+
+    def told(event: Event) -> None:
+        if failed.is_set():
+            return
+        try:
+            tell(event)
+        except Exception as bug:
+            failed.set()
+            out.write(f"nothing more is shown, for a bug: {type(bug).__name__}\n")
+
+    return told
 
 
 def lines(event: Event, *, is_verbose: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tests.ci.tools import ROOT
 
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-# They choose what a person reads: results travel in files, and DEPLOYGUARD_VERBOSITY of a job counts.
+# They choose what a person reads: results travel in files; DEPLOYGUARD_VERBOSITY of a job counts.
 NOT_INPUTS = {"format", "verbosity"}
 
 

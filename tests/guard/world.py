@@ -188,15 +188,19 @@ class Team:
         """Run `check` without waiting long for old answers to end."""
         return self.run("check", self.name, "--grace", "0", *arguments, **environment)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start deployguard."""
+    def surroundings(self, **environment: str) -> dict[str, str]:
+        """Return the environment of a command."""
         inherited = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         inherited |= {"DEPLOYGUARD_ROUTES": "off"}  # who calls the function is looked for by few
         source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+        return inherited | source | self.lab.environment | self.environment | environment
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start deployguard."""
         return subprocess.Popen(
             [sys.executable, "-m", "deployguard", *arguments],
             cwd=self.folder,
-            env=inherited | source | self.lab.environment | self.environment | environment,
+            env=self.surroundings(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
