@@ -151,8 +151,8 @@ class Screen:
             yield
         finally:
             self._ended.set()
-            self._end_step()
-            self._out.write("\n")
+            if self._end_step():
+                self._out.write("\n")
 
     def tell(self, event: Event) -> None:
         """Let what stays scroll up, and paint the view below it."""
@@ -182,7 +182,8 @@ class Screen:
                 if not self._ended.is_set():
                     self._paint()
 
-    def _end_step(self) -> None:
+    def _end_step(self) -> bool:
+        """Let the step that is over scroll up; return whether there was one."""
         with self._lock:
             stays: list[str] = []
             if self._has_step:
@@ -191,6 +192,7 @@ class Screen:
                 )
             self._has_step = False
             self._put(stays, [])
+            return bool(stays)
 
     def _paint(self, above: list[str] | None = None) -> None:
         height = self._out.size.lines - 1

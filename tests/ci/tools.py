@@ -31,7 +31,7 @@ def need(tool: str) -> str:
     found = shutil.which(tool, path=path)
     if found:
         return found
-    message = f"{tool} is not installed: run `make tools` (and, for rsync, the system's packages)"
+    message = f"{tool} is not installed: run `make tools` (rsync and shells are system packages)"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

@@ -80,10 +80,17 @@ def test_sections_of_gitlab_are_closed_and_hold_only_ours(told: list[Event], fai
 
 @pytest.mark.parametrize("payload", HOSTILE)
 @pytest.mark.parametrize("event", [Step, Said, Detail])
-def test_foreign_text_forms_no_command_in_a_log(payload: str, event: type) -> None:
-    text = written(event(payload), environ={}, verbosity="verbose")
-    assert not runner.commands(text)
-    assert "\x1b" not in text
+@pytest.mark.parametrize("environ", [{}, GITHUB, GITLAB], ids=["plain", "github", "gitlab"])
+def test_foreign_text_forms_no_command_in_a_log(
+    payload: str, event: type, environ: Mapping[str, str]
+) -> None:
+    text = written(event(payload), environ=environ, verbosity="verbose")
+    is_group = event is Step and environ is GITHUB
+    names = [command.name for command in runner.commands(text)]
+    assert names == (["group", "endgroup"] if is_group else [])
+    sections = SECTION.findall(text)
+    assert len(sections) == (2 if event is Step and environ is GITLAB else 0)
+    assert "\x1b" not in SECTION.sub("", text)
 
 
 def test_a_line_of_a_log_has_its_time() -> None:
