@@ -139,4 +139,5 @@ def name_old_builds(run: Run, name: str) -> None:
     """Look up whose the old builds are; it takes a while, so an alias is put back first."""
     evidence = run.record.evidence
     if evidence is not None and run.record.verdict is Verdict.STALE:
+        run.step("name the old builds")
         rule(run, replace(evidence, builds=discover.builds(run, name)))

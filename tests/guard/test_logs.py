@@ -51,7 +51,7 @@ def test_github_shows_a_group_for_each_step_and_the_verdict_without_a_click(fail
     assert finished.exit_code == 10
     titles, outside = grouped(finished.err)
     after = ["probe live, $LATEST", "judge", "put live back", "release the lease"]
-    assert titles == [*STEPS, *after]
+    assert titles == [*STEPS, *after, "name the old builds"]
     assert "::error title=DG201" in outside
     assert "round" not in outside
     assert "::" not in re.sub(r"arn:\S+", "", finished.out)

@@ -56,6 +56,7 @@ def test_a_check_is_watched_step_by_step_and_ends_as_its_report(
         "judge",
         "put live back",
         "release the lease",
+        "name the old builds",
     ]
     assert "  put alias live back to version 1" in text
     assert text.count("error[DG201]: Warm containers still run another build") == 1

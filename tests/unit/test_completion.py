@@ -110,7 +110,7 @@ def test_each_example_is_taken_by_the_command_line(command: str) -> None:
 
 
 def test_each_setting_is_in_a_group_of_help() -> None:
-    groups = {str(f.json_schema_extra["group"]) for f in Settings.model_fields.values()}  # type: ignore[index,call-overload]
+    groups = {str(f.json_schema_extra["group"]) for f in Settings.model_fields.values()}  # type: ignore[index]
     assert groups == set(GROUPS)
 
 
