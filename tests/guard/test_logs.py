@@ -116,3 +116,11 @@ def test_colours_in_a_log_are_for_who_asks_and_the_json_has_none(moving: Team) -
     assert "\x1b" not in finished.out
     finished = moving.run("verify", moving.name, FORCE_COLOR="1")
     assert "\x1b[" in finished.out
+
+
+def test_verbose_tells_why_a_call_is_repeated(moving: Team) -> None:
+    moving.lab.fault(operation="GetAlias", kind="throttle")
+    finished = moving.check("--verbose")
+    assert finished.exit_code == 0
+    assert re.search(r"lambda GetAlias: HTTP 429 in .* s\n", finished.err)
+    assert re.search(r"could not read alias .*: throttled; trying again", finished.err)

@@ -11,7 +11,8 @@ from tests.guard.terminal import INTERRUPT, Terminal
 from tests.guard.world import Team
 
 SPINNER = re.compile(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ")
-CHECK = ("--also", "$LATEST", "--grace", "0")
+# Old answers are tolerated for a while, so that there is time to see them.
+CHECK = ("--also", "$LATEST", "--grace", "3")
 # Up, erase what is below, and colours: nothing that would have to be taken back.
 HARMLESS = {"[NA", "[J", "[Nm", "[N;Nm"}
 

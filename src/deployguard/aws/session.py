@@ -204,7 +204,7 @@ class Session:
                 is_last = attempt == ATTEMPTS
                 if is_last or not failures.is_repeated(failure, writes=writes):
                     raise
-                self.explain(f"{failure.happened}: trying again")
+                self.explain(f"could not {doing}: {failure.trouble.value}; trying again")
                 if not self.pause(attempt):
                     raise
         raise AssertionError("the last attempt returns or raises")
