@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import samples
+import shtab
 from ruamel.yaml import YAML
 
-from deployguard import ci, permissions
+from deployguard import ci, cli, completion, permissions
 from deployguard.aws import failures
-from deployguard.config import PREFIX, Settings
+from deployguard.config import GROUPS, PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
 from deployguard.executions import hypotheses
@@ -60,6 +61,8 @@ COMMANDS = (
     "canary-test",
     "report",
 )
+SCRIPTS = Path(completion.__file__).parent
+FILES = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {
@@ -134,6 +137,12 @@ def main(arguments: list[str]) -> int:
             behind.append(page)
             if not parsed.check:
                 page.write_text(wanted, encoding="utf-8")
+    for shell in completion.SHELLS:
+        script, wanted = SCRIPTS / f"deployguard.{shell}", completed(shell)
+        if not script.exists() or script.read_text(encoding="utf-8") != wanted:
+            behind.append(ROOT / script.name)
+            if not parsed.check:
+                script.write_text(wanted, encoding="utf-8")
     if not parsed.check:
         return 0
     for page in behind:
@@ -152,6 +161,20 @@ def _table(*rows: tuple[str, ...]) -> str:
 
     head, *body = rows
     return line(head) + line(("---",) * len(head)) + "".join(map(line, body))
+
+
+# Completion
+
+
+def completed(shell: str) -> str:
+    """Return the script that completes words in a shell."""
+    parser = cli._parser()
+    for command in parser.commands.values():
+        command.fill()
+        for action in command._actions:
+            if action.metavar in FILES:
+                action.complete = FILES[action.metavar]  # type: ignore[attr-defined,index]
+    return str(shtab.complete(parser, shell=shell))
 
 
 # Runs
@@ -186,10 +209,16 @@ def settings() -> str:
 
 
 def _command(command: str) -> str:
-    rows = [
-        _setting(name, field)
+    taken = [
+        (name, field)
         for name, field in Settings.model_fields.items()
         if command in field.json_schema_extra["commands"]  # type: ignore[index,operator]
+    ]
+    rows = [
+        _setting(name, field)
+        for group in GROUPS
+        for name, field in taken
+        if field.json_schema_extra["group"] == group  # type: ignore[index]
     ]
     head = ("flag", "environment", "key", "default", "meaning")
     return f"### {command}\n\n{_table(head, *rows)}"
@@ -200,6 +229,8 @@ def _setting(name: str, field: Any) -> tuple[str, ...]:
     flag = field.json_schema_extra["flag"] or f"--{hyphened}"
     if name in POSITIONAL:
         flag = field.json_schema_extra["metavar"] or name.upper()
+    elif field.json_schema_extra["switches"]:
+        flag = ", ".join(f"--{value}" for value in field.json_schema_extra["switches"])
     elif field.annotation is bool:
         flag = f"--{hyphened}, --no-{hyphened}"
     elsewhere = ("", "") if name in FLAG_ONLY else (f"`{PREFIX}{name.upper()}`", f"`{hyphened}`")

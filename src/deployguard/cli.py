@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from deployguard import __version__, ci, safe
-from deployguard.errors import DeployguardError, Interrupted
-from deployguard.parser import Parser, settings_class
+from deployguard import __version__, ci, console, parser, safe
+from deployguard.errors import DeployguardError, Interrupted, parts_of
 
 if TYPE_CHECKING:
     from deployguard.config import Settings
     from deployguard.run import Record, Run
+    from deployguard.style import Page
     from deployguard.target import Target
 
 BROKEN_PIPE = 141
@@ -37,50 +37,58 @@ def main(arguments: Sequence[str]) -> int:
         parsed = _parser().parse_args(arguments)
         return COMMANDS[parsed.command].run(parsed)
     except DeployguardError as error:
-        _talk(f"error: {error}")
+        _complain(error, severity="error")
         if ci.detect(os.environ) is ci.Provider.GITHUB:
             outputs = {"verdict": "ERROR", "exit-code": str(error.exit_code)}
             ci.write_outputs(os.environ, outputs, report_dir=Path.cwd())
         return error.exit_code
     except Interrupted as end:
-        _talk(f"error: {end.happened}")
+        _complain(end, severity="error")
         return end.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="deployguard",
-        description="Prove that the code you just shipped is the code that runs.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("-V", "--version", action="version", version=f"deployguard {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        parsed_by = commands.add_parser(
-            name, help=command.help, description=command.help + ".", allow_abbrev=False
-        )
-        parsed_by.command = name
-    return parser
+def _parser() -> parser.Overview:
+    helps = {name: command.help for name, command in COMMANDS.items()}
+    return parser.build(helps, version=__version__, page=lambda: _page(sys.stdout))
 
 
 def _load(parsed: argparse.Namespace) -> Settings:
     from deployguard.loading import load
 
-    typed = {
-        key: value for key, value in vars(parsed).items() if key in settings_class().model_fields
-    }
-    return load(typed, folder=Path.cwd())
+    fields = parser.settings_class().model_fields
+    typed = {key: value for key, value in vars(parsed).items() if key in fields}
+    settings = load(typed, folder=Path.cwd())
+    if console.is_debugged(os.environ):
+        return settings.model_copy(update={"verbosity": "verbose"})
+    return settings
+
+
+def _begun(settings: Settings, record: Record, target: Target | None) -> Run:
+    """Return a run that is watched until its resources are released."""
+    from deployguard import watch
+    from deployguard.aws.session import Session
+    from deployguard.run import Run
+
+    run = Run(Session(region=target and target.region), record, timeout_s=settings.timeout)
+    watched = watch.opened(
+        sys.stderr,
+        os.environ,
+        verbosity=settings.verbosity,
+        doing=record.command,
+        timeout_s=settings.timeout,
+    )
+    run.tell = run.resources.enter_context(watched)
+    return run
 
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
-    from deployguard.aws.session import Session
     from deployguard.report import files
-    from deployguard.run import Record, Run
+    from deployguard.run import Record
     from deployguard.target import target_of
 
     settings = _load(parsed)
@@ -88,7 +96,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if not settings.dry_run:
         files.prepare(Path(settings.report_dir))
     record = Record(parsed.command)
-    run = Run(Session(region=target.region), record, timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, record, target)
     try:
         with run.resources, _signals(run):
             pins.refuse_elsewhere(run.session, settings, target)
@@ -137,7 +145,11 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     folder = Path(settings.report_dir)
     moves = history.after(folder, record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
-    _print(files.dump(report) if settings.format == "json" else text.render(report))
+    is_brief = settings.verbosity == "quiet"
+    if settings.format == "json":
+        _print(files.dump(report))
+    else:
+        _write(text.render(report, _page(sys.stdout), brief=is_brief))
     paths, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
     _write_commands(
         handover.to_ci(
@@ -156,10 +168,7 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     """Look at what would stand in a command's way, or print the policies that it needs."""
-    from deployguard import pins
-    from deployguard.aws.session import Session
     from deployguard.doctor import arguments, checks, examine, show
-    from deployguard.run import Record, Run
     from deployguard.target import target_of
 
     settings = _load(parsed)
@@ -168,14 +177,8 @@ def _doctor(parsed: argparse.Namespace) -> int:
         _print(printed)
         return 0
     target = target_of(settings.function)
-    session = Session(region=target.region)
-    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
-    try:
-        with run.resources, _signals(run):
-            pins.refuse_elsewhere(session, settings, target)
-            facts = examine.examine(run, settings, target, commands=parsed.commands)
-    except Interrupted as end:
-        return end.exit_code
+    with _asking(settings, target, command=parsed.command) as run:
+        facts = examine.examine(run, settings, target, commands=parsed.commands)
     found = checks.all_of(facts)
     shape = show.document if settings.format == "json" else show.text
     _print(shape(settings.function, found))
@@ -220,28 +223,23 @@ def _canary(parsed: argparse.Namespace) -> int:
 def _routes(parsed: argparse.Namespace) -> int:
     """Show where traffic goes; the document is written even where nothing could be shown."""
     from deployguard import pins
-    from deployguard.aws.session import Session
     from deployguard.report import files
     from deployguard.routes import audit, document, show
-    from deployguard.run import Record, Run
+    from deployguard.run import Record
     from deployguard.target import target_of
 
     settings = _load(parsed)
     target = target_of(settings.function)
     folder = Path(settings.report_dir)
     files.prepare(folder, name=files.name_of("routes"))
-    session = Session(region=target.region)
-    run = Run(session, Record("routes"), timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, Record("routes"), target)
     try:
         with run.resources, _signals(run):
-            pins.refuse_elsewhere(session, settings, target)
+            pins.refuse_elsewhere(run.session, settings, target)
             found = audit.audit(run, settings, target)
     except (DeployguardError, Interrupted) as error:
         files.write(document.build(run, error), folder)
-        if isinstance(error, DeployguardError):
-            raise
-        _talk(f"error: {error.happened}")
-        return error.exit_code
+        raise
     written = document.build(run, found)
     files.write(written, folder)
     _print(show.shown(found, written, form=settings.routes_format))
@@ -297,14 +295,12 @@ def _investigate(parsed: argparse.Namespace) -> int:
 def _asking(settings: Settings, target: Target | None, *, command: str) -> Iterator[Run]:
     """Hand out a run that changes nothing, and is in the place where it is meant to be."""
     from deployguard import pins
-    from deployguard.aws.session import Session
-    from deployguard.run import Record, Run
+    from deployguard.run import Record
 
-    session = Session(region=target and target.region)
-    run = Run(session, Record(command), timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, Record(command), target)
     with run.resources, _signals(run):
         if target:
-            pins.refuse_elsewhere(session, settings, target)
+            pins.refuse_elsewhere(run.session, settings, target)
         yield run
 
 
@@ -315,7 +311,10 @@ def _report(parsed: argparse.Namespace) -> int:
     settings = _load(parsed)
     if parsed.replay is not None:
         replayed = saved.replay(Path(parsed.replay))
-        _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
+        if settings.format == "json":
+            _print(files.dump(replayed))
+        else:
+            _write(text.render(replayed, _page(sys.stdout)))
         return int(replayed["exit_code"])
     if parsed.send is not None:
         saved.send(Path(parsed.file), parsed.send, environ=os.environ)
@@ -327,6 +326,14 @@ def _report(parsed: argparse.Namespace) -> int:
         return 0
     for path in saved.keep(rendered, Path(parsed.into)):
         _print(f"{path}\n")
+    return 0
+
+
+def _completion(parsed: argparse.Namespace) -> int:
+    """Print what a shell completes words with."""
+    from deployguard import completion
+
+    _write(completion.script(parsed.shell))
     return 0
 
 
@@ -364,17 +371,24 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
+def _page(stream: TextIO) -> Page:
+    return console.page(stream, os.environ)
+
+
 def _warn(problem: DeployguardError) -> None:
-    _talk(f"warning: {problem}")
+    _complain(problem, severity="warning")
+
+
+def _complain(problem: DeployguardError | Interrupted, *, severity: str) -> None:
+    from deployguard.report import text
+
+    parts = {**parts_of(problem), "severity": severity}
+    console.Writer(sys.stderr).write(text.problem(parts, _page(sys.stderr)))
 
 
 def _talk(text: str) -> None:
     """Say something to whoever listens; that nobody does must not end a run that changes things."""
-    try:
-        sys.stderr.write(safe.log(text) + "\n")
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    console.Writer(sys.stderr).write(safe.log(text) + "\n")
 
 
 def _write_commands(commands: str) -> None:
@@ -399,4 +413,5 @@ COMMANDS = {
     "explain": Command("Say why an execution failed, and what decides that", _investigate),
     "report": Command("Show a saved report in another form, or reach its verdict again", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
+    "completion": Command("Print the script that completes words in a shell", _completion),
 }

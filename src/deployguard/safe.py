@@ -111,6 +111,26 @@ def command(name: str, *, title: str, message: str) -> str:
     return f"::{name} title={_property(title)}::{_data(message)}"
 
 
+def group(title: str) -> str:
+    """Return the workflow command that begins a group in a log of GitHub's."""
+    return f"::group::{_data(line(title))}\n"
+
+
+def group_end() -> str:
+    """Return the workflow command that ends a group."""
+    return "::endgroup::\n"
+
+
+def section(name: str, title: str, *, at: int) -> str:
+    """Return what begins a section in a log of GitLab's; its name is ours."""
+    return f"\x1b[0Ksection_start:{at}:{name}[collapsed=true]\r\x1b[0K{line(title)}\n"
+
+
+def section_end(name: str, *, at: int) -> str:
+    """Return what ends a section."""
+    return f"\x1b[0Ksection_end:{at}:{name}\r\x1b[0K\n"
+
+
 def outputs(values: Mapping[str, str], *, token: str) -> str:
     """Return values for `GITHUB_OUTPUT`, where `name=value` would let a value add outputs."""
     delimiter = f"deployguard_{token}"

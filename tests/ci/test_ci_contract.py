@@ -17,8 +17,8 @@ from tests.ci.tools import ROOT
 
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-# `format` chooses what a person reads on stdout; a job's results travel in files.
-NOT_INPUTS = {"format"}
+# They choose what a person reads: results travel in files; DEPLOYGUARD_VERBOSITY of a job counts.
+NOT_INPUTS = {"format", "verbosity"}
 
 
 def load(text: str) -> Any:

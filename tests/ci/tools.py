@@ -32,9 +32,7 @@ def need(tool: str, *others: str) -> str:
     found = next(filter(None, (shutil.which(name, path=path) for name in (tool, *others))), None)
     if found:
         return found
-    message = (
-        f"{tool} is not installed: run `make tools`; rsync and chromium are packages of the system"
-    )
+    message = f"{tool} is not installed: run `make tools`; rsync, chromium and shells are packages"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

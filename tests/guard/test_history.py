@@ -224,7 +224,7 @@ def reader(telling: Team, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Hi
         monkeypatch.setenv(name, value)
 
     def reading(most_calls: int) -> History:
-        run = Run(Session(), Record("history"), timeout_s=60.0, say=lambda _: None)
+        run = Run(Session(), Record("history"), timeout_s=60.0)
         settings = Settings(function=telling.name)
         return read.read(run, settings, target_of(telling.name), most_calls=most_calls)
 

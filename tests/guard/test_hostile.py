@@ -13,7 +13,8 @@ from deployguard.report.forms import FORMS
 from tests.guard.test_explain import Case, body
 from tests.guard.world import FOR_EVER, Finished, Team
 from tests.unit import runner
-from tests.unit.test_safe import READERS, is_hidden, read_markdown
+from tests.unit.runner import is_hidden
+from tests.unit.test_safe import READERS, read_markdown
 
 # A legal build id, and texts that a stamp may hold and that a function may answer.
 BUILD = "::error::x"

@@ -185,7 +185,7 @@ class Team:
             "read at a start: `start`"
         )
         with tempfile.TemporaryDirectory() as said:
-            variables = self._variables(environment)
+            variables = self.surroundings(**environment)
             process = warm.Process(warm.Order(arguments, self.folder, variables, Path(said)))
             process.go()
             code = process.wait()
@@ -200,7 +200,7 @@ class Team:
         return subprocess.Popen(
             [sys.executable, "-m", "deployguard", *arguments],
             cwd=self.folder,
-            env=self._variables(environment),
+            env=self.surroundings(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -211,11 +211,12 @@ class Team:
         out, err = process.communicate(timeout=90)
         return Finished(process.returncode, out, err, self._report())
 
-    def _variables(self, more: Mapping[str, str]) -> dict[str, str]:
+    def surroundings(self, **more: str) -> dict[str, str]:
+        """Return the environment of a command."""
         inherited = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         inherited |= {"DEPLOYGUARD_ROUTES": "off"}  # who calls the function is looked for by few
         source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-        return inherited | source | self.lab.environment | self.environment | dict(more)
+        return inherited | source | self.lab.environment | self.environment | more
 
     def _report(self) -> dict[str, Any] | None:
         path = self.folder / "deployguard-report" / "report.json"

@@ -39,7 +39,7 @@ const began = Date.now();
 
 def examined(*words: str, timeout_s: float = 60.0, **settings: Any) -> dict[str, Case]:
     """Return the case of each rule."""
-    run = Run(Session(), Record("canary-test"), timeout_s=timeout_s, say=lambda _: None)
+    run = Run(Session(), Record("canary-test"), timeout_s=timeout_s)
     found = story.examine(run, Settings(**settings), Command(words))
     return {case.name: case for case in found}
 

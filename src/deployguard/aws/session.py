@@ -36,6 +36,7 @@ TOKENS = {  # what names the next page, and the parameter that asks for it
     "nextToken": "nextToken",
     "position": "position",
 }
+BEGAN = "deployguard_began"  # of a call's context: when it was sent
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -56,6 +57,7 @@ class Session:
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
         self._before_each: Callable[[str, str], None] | None = None  # told service and endpoint
+        self.explain: Callable[[str], None] = lambda _: None  # told each call, and each repetition
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
@@ -202,6 +204,7 @@ class Session:
                 is_last = attempt == ATTEMPTS
                 if is_last or not failures.is_repeated(failure, writes=writes):
                     raise
+                self.explain(f"could not {doing}: {failure.trouble.value}; trying again")
                 if not self.pause(attempt):
                     raise
         raise AssertionError("the last attempt returns or raises")
@@ -215,9 +218,22 @@ class Session:
                 return name if name.startswith("arn:") else whole
         return ""
 
-    def _announce(self, client: Any, **_: Any) -> None:
+    def _announce(self, client: Any, context: Any, **_: Any) -> None:
+        context[BEGAN] = time.monotonic()
         if self._before_each is not None:
             self._before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
+
+    def _tell_answer(self, event_name: str, context: Any, http_response: Any, **_: Any) -> None:
+        if http_response.headers:  # a canary is only prepared here, and its answer made up
+            self._tell(event_name, context, f"HTTP {http_response.status_code}")
+
+    def _tell_error(self, event_name: str, context: Any, exception: Exception, **_: Any) -> None:
+        self._tell(event_name, context, type(exception).__name__)
+
+    def _tell(self, event_name: str, context: Any, ended: str) -> None:
+        call = " ".join(event_name.split(".")[1:])
+        took = time.monotonic() - context.get(BEGAN, time.monotonic())
+        self.explain(f"{call}: {ended} in {took:.3f} s")
 
     def _client(self, service: str) -> Any:
         with self._making:
@@ -244,6 +260,8 @@ class Session:
                 ) from error
         client.meta.events.register("before-call", partial(self._announce, client))
         client.meta.events.register("after-call.lambda", self._read_clock)
+        client.meta.events.register("after-call", self._tell_answer)
+        client.meta.events.register("after-call-error", self._tell_error)
         client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
 

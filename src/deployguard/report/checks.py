@@ -81,5 +81,5 @@ def _finding(finding: Finding, overall: Outcome) -> Check:
     outcome = overall if overall is not Outcome.PASSED else Outcome.FAILED
     if finding.severity is Severity.WARNING:
         outcome = Outcome.WARNED
-    told = "\n".join(text.finding(asdict(finding)))
+    told = "\n".join(text.told(asdict(finding)))
     return Check(f"{finding.id} {finding.title}", outcome, told)

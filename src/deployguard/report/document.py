@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from deployguard import aging, coverage, judge
-from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted, parts_of
 from deployguard.findings import KINDS, filled
 from deployguard.model import (
     LATEST,
@@ -89,15 +89,7 @@ def _error(
 ) -> dict[str, str] | None:
     if error is None:
         return None
-    return {
-        "id": error.finding,
-        "kind": type(error).__name__,
-        "happened": error.happened,
-        "cause": error.cause,
-        "fix": error.fix,
-        "command": filled(error.command, known),
-        "help": error.help,
-    }
+    return {**parts_of(error), "command": filled(error.command, known)}
 
 
 def _known(functions: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:

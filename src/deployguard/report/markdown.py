@@ -73,7 +73,7 @@ def _findings(document: Mapping[str, Any]) -> Iterator[str]:
     if found:
         yield "## Findings\n"
     for each in found:
-        told = list(text.finding({**asdict(each), "command": "", "fix": ""}))
+        told = text.told({**asdict(each), "command": "", "fix": ""})
         yield f"### {safe.prose(f'{each.id} {each.title}')}\n"
         yield safe.fenced("\n".join(line.removeprefix("  ") for line in told[1:]))
         if each.fix:

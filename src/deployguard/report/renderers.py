@@ -22,7 +22,7 @@ from deployguard.report.html import page
 from deployguard.report.html.page import Beside
 
 RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "text": lambda report: safe.log(text.render(report)),
+    "text": text.render,
     "json": safe.json,
     "markdown": markdown.render,
     "github": github.render,
