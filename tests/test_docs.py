@@ -24,7 +24,7 @@ from deployguard import cli, errors, run
 from deployguard.config import ASKING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
-from deployguard.permissions import COMMANDS, NEEDS
+from deployguard.permissions import COMMANDS, HOOK, NEEDS
 from deployguard.report import arguments as report_arguments
 
 ROOT = Path(__file__).parents[1]
@@ -339,7 +339,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, HOOK}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:
