@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import runpy
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +27,7 @@ def handler(event, context):
     return {"ok": True}
 """
 ROOT = Path(__file__).resolve().parents[2]
-BUILT = Path(os.environ.get("HOME", "."), "built-images")
+BUILT = Path(".built-images")  # in the folder of the job
 ARCHIVE = "https://github.com/OWNER/deployguard/archive/SHA.zip"
 
 
@@ -115,19 +114,41 @@ def installer(arguments: list[str]) -> int:
     return 0
 
 
-def python3(arguments: list[str]) -> int:
-    """Make a virtual environment, or be Python."""
-    if arguments[:2] == ["-m", "venv"]:
-        install(Path(arguments[2], "bin"), "pip", "deployguard")
-        return 0
-    return subprocess.call([sys.executable, *arguments])
+def uv(arguments: list[str]) -> int:
+    """Make a virtual environment with deployguard in it, and install nothing more."""
+    if "venv" in arguments:
+        install(Path(arguments[-1], "bin"), "pip", "python", "deployguard")
+    return 0
+
+
+def python(arguments: list[str]) -> int:
+    """Make a virtual environment, be the deployguard in one, or say what Python this is."""
+    module = arguments[arguments.index("-m") + 1] if "-m" in arguments else ""
+    if module in ("venv", "pip"):
+        return uv(arguments)
+    if module == "deployguard":
+        return guard(arguments[arguments.index("-m") + 2 :])
+    sys.stdout.write(f"{sys.argv[0]}\n")
+    return 0
+
+
+def jq(arguments: list[str]) -> int:
+    """Take one member out of a document."""
+    _, member, path = arguments
+    found = json.loads(Path(path).read_text())[member.removeprefix(".")]
+    sys.stdout.write(found if isinstance(found, str) else json.dumps(found))
+    return 0
 
 
 PROGRAMS: dict[str, Callable[[list[str]], int]] = {
     "docker": docker,
     "aws": aws,
     "deployguard": guard,
+    "apk": lambda _: 0,
     "pip": installer,
     "pipx": installer,
-    "python3": python3,
+    "python": python,
+    "python3": python,
+    "uv": uv,
+    "jq": jq,
 }

@@ -167,7 +167,7 @@ def play(lab: Client, tmp_path: Path) -> Callable[..., Ended]:
         for step in example.steps:
             if any(codes) and not step.always:
                 continue
-            script = re.sub(r"\breports\b(?!:)", function, step.script)
+            script = re.sub(r"\breports\b", function, step.script)
             done = subprocess.run(
                 [*example.interpreter, script.replace("/tmp/token", str(tmp_path / "token"))],
                 cwd=workspace,

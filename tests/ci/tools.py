@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,10 +59,14 @@ def copy_project(folder: Path) -> None:
         git(folder, *command.split())
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run git with nothing of this machine's own configuration."""
+def git(folder: Path, *arguments: str) -> str:
+    """Run git with nothing of this machine's own configuration; return what it says."""
     environ = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", *arguments], cwd=folder, env=environ, check=True)
+    run = ["git", *arguments]
+    done = subprocess.run(
+        run, cwd=folder, env=environ, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.strip()
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -73,3 +78,10 @@ def clean_environment(home: Path) -> dict[str, str]:
     path = [str(Path(sys.base_prefix) / "bin")]
     path += [part for part in kept["PATH"].split(os.pathsep) if Path(part) != PLACES[0]]
     return kept | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+
+
+def block(page: str, start: str) -> str:
+    """Return the one YAML block of a page that begins so."""
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
+    (found,) = [text for text in blocks if text.startswith(start)]
+    return str(found)
