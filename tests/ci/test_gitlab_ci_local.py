@@ -63,8 +63,10 @@ def load(text: str) -> dict[str, Any]:
 
 def shown(job: str, *, sha: str) -> dict[str, Any]:
     """Return what is shown as a part of one pipeline, whose included job has a name of its own."""
-    text = SHOWN[job].replace("SHA", sha).replace("OWNER", "acme").replace("/tmp/token", "token")
+    text = re.sub(r"\bSHA\b", sha, SHOWN[job].replace("OWNER", "acme"))
+    text = text.replace("/tmp/token", "token")
     part = load(text.replace("reports:$CI", f"{job}:$CI").replace("-name reports", f"-name {job}"))
+    part.get("deploy", {}).pop("services", None)  # a shell has none
     (template,) = part["include"]
     template["inputs"] |= {"job-name": f"check-{job}", "function": job, "package": "."}
     if "project" in template:  # which would be fetched from a GitLab
@@ -84,6 +86,7 @@ def pipeline(*, sha: str) -> dict[str, Any]:
             template["inputs"] |= {"function": "example", "stage": LAST}
     for part in parts:
         whole |= {k: v for k, v in part.items() if k not in ("stages", "include", "variables")}
+    whole["check-good"] = {"variables": {"INSTALL_FOR_REAL": "1"}}
     # This one signs in by an id token, which gitlab-ci-local makes none of, and has no keys.
     whole["check-docs"] = {"variables": {"GUARD_ID_TOKEN": "token", **KEYLESS}}
     return whole
@@ -142,6 +145,8 @@ def run(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with cloud.killing_the_check_of(lab, "killed"):
         done = subprocess.run(
             [program, "--force-shell-executor"],
+            timeout=300,
+            stdin=subprocess.DEVNULL,
             cwd=project,
             env=environ,
             capture_output=True,
@@ -194,7 +199,7 @@ def test_a_role_is_signed_in_to_by_the_jobs_id_token_and_nothing_of_it_is_left(
     run: Run, lab: Client
 ) -> None:
     assert run.result("check-docs") == "PASS", run.text
-    assert lab.calls()["sts.AssumeRoleWithWebIdentity"] >= 1
+    assert [call for call in lab.calls() if "AssumeRoleWithWebIdentity" in call], lab.calls()
     assert not list(Path("/tmp").glob("deployguard-*/token"))
 
 
