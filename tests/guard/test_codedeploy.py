@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 import deployguard
 from deployguard.hooks import appspec
-from deployguard.hooks.codedeploy import one_line
+from deployguard.hooks.codedeploy import one_line, within
 from deployguard.lab import images
+from tests.guard.account import rule
 from tests.guard.hook import AFTER, ANSWER, ARN, BEFORE, answers, begin, call, spec
 from tests.guard.world import ROLE, Team
 
@@ -53,6 +55,17 @@ def test_before_traffic_a_new_version_that_runs_its_image_lets_the_deployment_go
     (function,) = called.report["functions"]
     assert [route["qualifier"] for route in function["routes"]] == ["2"]
     assert function["expected"]["build_id"] == "b2"
+
+
+def test_before_traffic_callers_of_the_alias_that_has_not_moved_do_not_count(before: Team) -> None:
+    rule(before, "hourly", "arn:aws:lambda:eu-west-1:123456789012:function:reports:live")
+    called = call(before, begin(before, BEFORE), DEPLOYGUARD_ROUTES="required")
+    assert called.answers == ["Succeeded"], called.out + called.err
+
+
+def test_that_somebody_updates_the_function_meanwhile_does_not_matter(before: Team) -> None:
+    before.ship("b3")
+    assert call(before, begin(before, BEFORE)).answers == ["Succeeded"]
 
 
 def test_after_traffic_an_alias_that_serves_the_new_version_lets_the_deployment_end(
@@ -153,6 +166,14 @@ def test_a_call_that_hangs_is_not_waited_for_longer_than_lambda_allows(before: T
     called = call(before, begin(before, BEFORE), left_s=13)
     assert called.answers == ["Failed"], called.out + called.err
     assert called.report["verdict"] in ("INCONCLUSIVE", "ERROR")
+
+
+def test_a_judge_that_never_ends_is_left_alone_when_its_time_is_up() -> None:
+    def judge(_: float) -> dict[str, Any]:
+        Event().wait()
+        return {"verdict": "FRESH"}
+
+    assert within(0.05, judge)["verdict"] == "INCONCLUSIVE"
 
 
 def test_where_no_time_is_left_to_judge_it_is_still_answered(before: Team) -> None:

@@ -38,7 +38,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
         return float(context.get_remaining_time_in_millis()) / 1000
 
     judge = partial(_judged, deployment, asked=context.function_name)
-    report = _within(left_s() - ANSWER_S, judge)
+    report = within(left_s() - ANSWER_S, judge)
     status = "Succeeded" if report["verdict"] == Verdict.FRESH else "Failed"
     _write(one_line(report))
     session = Session()
@@ -60,7 +60,7 @@ def _ids(event: Mapping[str, Any]) -> tuple[str, str]:
     return deployment, execution
 
 
-def _within(seconds: float, judge: Callable[[float], dict[str, Any]]) -> dict[str, Any]:
+def within(seconds: float, judge: Callable[[float], dict[str, Any]]) -> dict[str, Any]:
     """Return the report of a judge, or that of none where it does not come in time.
 
     In a thread, because no time-out of ours ends every call that hangs.
