@@ -33,13 +33,23 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(INSIDE) -m ruff format --check .
 	$(INSIDE) -m mypy
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-actions action.yml
-	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-workflows \
+	  .github/workflows/*.yml examples/github/deploy.yml
 	@# The GitLab template is two documents with placeholders, which the checker cannot read.
-	sed -e '1,/^---$$/d' -e 's/\$$\[\[[^]]*\]\]/x/g' templates/deployguard/template.yml \
-	  | $(INSIDE) -m check_jsonschema --builtin-schema vendor.gitlab-ci \
-	    --data-transform gitlab-ci --default-filetype yaml -
+	sed -e '1,/^---$$/d' -e 's/: \$$\[\[[^]]*\]\]$$/: 99/' -e 's/\$$\[\[[^]]*\]\]/x/g' \
+	  templates/deployguard/template.yml | $(INSIDE) -m check_jsonschema \
+	    --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci --default-filetype yaml -
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.gitlab-ci \
+	  --data-transform gitlab-ci examples/gitlab/.gitlab-ci.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.circle-ci examples/circleci/config.yml
+	@# Regular expressions of these two schemas are none but in Python.
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.azure-pipelines --regex-variant python \
+	  --data-transform azure-pipelines examples/azure-pipelines/azure-pipelines.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.bitbucket-pipelines \
+	  --regex-variant python examples/bitbucket/bitbucket-pipelines.yml
 	$(if $(REPORT_SCHEMAS),$(INSIDE) -m check_jsonschema --check-metaschema $(REPORT_SCHEMAS))
-	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows
+	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
+	  examples/github/deploy.yml
 
 bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(INSIDE) "$$script"; done

@@ -24,7 +24,7 @@ from deployguard import cli, errors, run
 from deployguard.config import ASKING, CONFORMING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
-from deployguard.permissions import COMMANDS, NEEDS
+from deployguard.permissions import COMMANDS, HOOK, NEEDS
 from deployguard.report import arguments as report_arguments
 
 ROOT = Path(__file__).parents[1]
@@ -343,7 +343,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING, HOOK}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:
@@ -381,7 +381,9 @@ def test_the_gitlab_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) ->
         path.write_text(json.dumps(pipeline))
         valid_for("vendor.gitlab-ci", path)
         (template,) = pipeline["include"]
-        spec = load((ROOT / template["file"]).read_text().split("\n---\n")[0])
+        path = template.get("file", "templates/deployguard/template.yml")
+        assert "file" in template or template["component"].endswith("/deployguard@SHA")
+        spec = load((ROOT / path).read_text().split("\n---\n")[0])
         required = {name for name, each in spec["spec"]["inputs"].items() if "default" not in each}
         assert required <= template["inputs"].keys() <= spec["spec"]["inputs"].keys()
 

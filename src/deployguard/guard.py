@@ -41,14 +41,19 @@ def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
     return None
 
 
-def verify(run: Run, settings: Settings, target: Target) -> None:
-    """Judge the routes as they are; only the canaries reach the function."""
+def verify(run: Run, settings: Settings, target: Target, *, of: str = LATEST) -> None:
+    """Judge the routes as they are; only the canaries reach the function.
+
+    The version `of` says which image is expected there, unless the settings do.
+    """
     qualifier = target.qualifier or settings.alias
     run.record.alias = None if qualifier == LATEST or qualifier.isdigit() else qualifier
     run.step("settle")
     latest = discover.settled(run, target.name)
     callers = Discoverer(run, settings, latest)
-    discover.shipped(run, settings, latest)
+    discover.shipped(
+        run, settings, discover.version(run, target.name, of) if of != LATEST else latest
+    )
     evidence = verdict.start(run, settings, routes=[], digests={LATEST: latest.digest or ""})
     evidence = callers.added_to(evidence)
     verdict.of_routes(run, target.name, evidence, qualifiers=(qualifier, *settings.also))

@@ -11,13 +11,14 @@ ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
 COMPARE, EXPLAIN = "compare", "explain"
 CANARY_TEST = "canary-test"
+HOOK = "hook"  # of CodeDeploy: what `deployguard.hooks.codedeploy` needs, in its function's role
 # What asks about a function, and what asks about executions.
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
 INVESTIGATING = (COMPARE, EXPLAIN)
-COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST)
+COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST, HOOK)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
-JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
-DISCOVERING = (CHECK, VERIFY, ROUTES)
+JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK, HOOK)
+DISCOVERING = (CHECK, VERIFY, ROUTES, HOOK)
 LOCKING = (CHECK, REFRESH, ROLLBACK, RECOVER, PRUNE)
 UNSHOWN = "the callers that it shows are listed as unknown"
 
@@ -29,7 +30,7 @@ def _rows(
 
 
 NEEDS = (
-    *_rows(Role.OBSERVER, On.FUNCTION, ASKING, "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.FUNCTION, (*ASKING, HOOK), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
     *_rows(
@@ -41,7 +42,7 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.FUNCTION,
-        (VERIFY, ROLLBACK),
+        (VERIFY, ROLLBACK, HOOK),
         "lambda:ListVersionsByFunction",
         without="an old build is not named by its version",
     ),
@@ -70,7 +71,7 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.ACCOUNT,
-        (CHECK, VERIFY, REFRESH, DOCTOR),
+        (CHECK, VERIFY, REFRESH, DOCTOR, HOOK),
         "cloudwatch:GetMetricStatistics",
         "lambda:GetAccountSettings",
         without="bursts on $LATEST cannot leave room for other callers",
@@ -113,7 +114,7 @@ NEEDS = (
         "lambda:InvokeFunction",
         without="whether the canary answers is not known beforehand",
     ),
-    *_rows(Role.PROBER, On.VERSIONS, (CHECK, REFRESH), "lambda:InvokeFunction"),
+    *_rows(Role.PROBER, On.VERSIONS, (CHECK, REFRESH, HOOK), "lambda:InvokeFunction"),
     *_rows(
         Role.SHIFTER,
         On.FUNCTION,
@@ -176,7 +177,9 @@ NEEDS = (
         without="no version is kept for having been invoked of late",
     ),
     *_rows(Role.OBSERVER, On.FUNCTION, (ROUTES,), "lambda:ListAliases"),
-    *_rows(Role.OBSERVER, On.FUNCTION, (CHECK, VERIFY), "lambda:ListAliases", without=UNSHOWN),
+    *_rows(
+        Role.OBSERVER, On.FUNCTION, (CHECK, VERIFY, HOOK), "lambda:ListAliases", without=UNSHOWN
+    ),
     *_rows(
         Role.OBSERVER,
         On.VERSIONS,
@@ -321,6 +324,19 @@ NEEDS = (
         "ecr:DescribeImages",
         "ecr:GetDownloadUrlForLayer",
         without="images have a digest, and no build id, tags or date",
+    ),
+    *_rows(
+        Role.PROBER,
+        On.ACCOUNT,
+        (HOOK,),
+        "codedeploy:PutLifecycleEventHookExecutionStatus",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (HOOK,),
+        "codedeploy:GetDeployment",
+        without="DEPLOYGUARD_FUNCTION has to name the version or the alias",
     ),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,10 +60,14 @@ def copy_project(folder: Path) -> None:
         git(folder, *command.split())
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run git with nothing of this machine's own configuration."""
+def git(folder: Path, *arguments: str) -> str:
+    """Run git with nothing of this machine's own configuration; return what it says."""
     environ = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", *arguments], cwd=folder, env=environ, check=True)
+    run = ["git", *arguments]
+    done = subprocess.run(
+        run, cwd=folder, env=environ, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.strip()
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -81,3 +86,10 @@ def _from_wheels() -> dict[str, str]:
     if not WHEELS.is_dir():
         return {}
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS), "PIP_COMPILE": "0"}
+
+
+def block(page: str, start: str) -> str:
+    """Return the one YAML block of a page that begins so."""
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
+    (found,) = [text for text in blocks if text.startswith(start)]
+    return str(found)
