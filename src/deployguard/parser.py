@@ -59,7 +59,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is no choice, and say what may have been meant."""
-        if action.choices is None or value in action.choices:
+        # NOTE: some versions of Python check the default of an argument that was left out, too.
+        if action.choices is None or value in action.choices or value is argparse.SUPPRESS:
             return
         name = "/".join(action.option_strings) or action.metavar or action.dest
         choices = [str(choice) for choice in action.choices]
