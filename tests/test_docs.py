@@ -265,6 +265,14 @@ def test_every_command_that_is_shown_can_be_parsed(page: Path) -> None:
             cli._parser().parse_args(shlex.split(typed))
 
 
+def test_the_index_of_the_documentation_leads_to_every_page() -> None:
+    docs = ROOT / "docs"
+    index = (docs / "README.md").read_text()
+    linked = {(docs / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", index)}
+    pages = {page for page in docs.rglob("*.md") if page.parent.name != "adr"}
+    assert pages - linked == {docs / "README.md"}
+
+
 def codes_of_errors() -> Iterator[int]:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.DeployguardError):

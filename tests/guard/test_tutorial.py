@@ -25,7 +25,7 @@ def test_each_step_of_the_tutorial_ends_as_it_says(lab: Client, tmp_path: Path) 
         assert done.returncode == int(exit_code), done.stdout + done.stderr
         for finding in re.findall(r"(?m)^DG\d+ .+", told):
             assert finding in done.stdout
-    assert "<svg" in (folder / "report.html").read_text()
+    assert "<svg" in (folder / "deployguard-report" / "report.html").read_text()
 
 
 def typed(commands: str, *, lab: Client, folder: Path) -> subprocess.CompletedProcess[str]:
