@@ -9,7 +9,7 @@ LAMBDA_RIC := 3.3.0
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json src/deployguard/executions/*.json)
 ARGS ?=
 # Most tests wait most of their time, as their runs do between two bursts of probes.
-WORKERS ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+WORKERS ?= $(shell expr 3 '*' "$$(getconf _NPROCESSORS_ONLN)")
 RUNS ?= 1000
 SEED ?=
 

@@ -71,10 +71,12 @@ class Fleet:
         environment: Mapping[str, str] | None = None,
         runtime: tuple[str, ...] | None = None,
         init_limit_s: float = INIT_LIMIT_S,
+        zygote: Zygote | None = None,
     ) -> None:
         """Prepare; `environment` is what every process gets, such as the lab's own address.
 
-        `runtime` is the command of another runtime client than the one that fits this machine.
+        `runtime` is the command of another runtime client than the one that fits this machine,
+        and `zygote` what an earlier fleet has forked from.
         """
         self.clock = clock
         self.knobs = knobs
@@ -91,7 +93,7 @@ class Fleet:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dying: set[Container] = set()
         self.api = RuntimeApi()
-        self.zygote = Zygote()
+        self.zygote = zygote or Zygote()
 
     async def start(self) -> None:
         """Begin to look after containers; a fleet that was stopped begins anew."""
@@ -133,7 +135,7 @@ class Fleet:
         await asyncio.to_thread(shutil.rmtree, self.tmp, ignore_errors=True)
 
     def close(self) -> None:
-        """End what a fleet that begins anew would need again."""
+        """End what the next fleet would need again."""
         self.zygote.close()
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
