@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSIDE := $(BIN)/python
 GITLAB_CI_LOCAL := 4.61.1
+LAMBDA_RIC := 3.3.0
 REPORT_SCHEMAS := $(wildcard src/deployguard/report/*schema.json src/deployguard/executions/*.json)
 ARGS ?=
 # Most tests wait most of their time, as their runs do between two bursts of probes.
-WORKERS ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+WORKERS ?= $(shell expr 3 '*' "$$(getconf _NPROCESSORS_ONLN)")
 RUNS ?= 1000
 SEED ?=
 
@@ -32,13 +33,23 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(INSIDE) -m ruff format --check .
 	$(INSIDE) -m mypy
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-actions action.yml
-	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-workflows \
+	  .github/workflows/*.yml examples/github/deploy.yml
 	@# The GitLab template is two documents with placeholders, which the checker cannot read.
-	sed -e '1,/^---$$/d' -e 's/\$$\[\[[^]]*\]\]/x/g' templates/deployguard/template.yml \
-	  | $(INSIDE) -m check_jsonschema --builtin-schema vendor.gitlab-ci \
-	    --data-transform gitlab-ci --default-filetype yaml -
+	sed -e '1,/^---$$/d' -e 's/: \$$\[\[[^]]*\]\]$$/: 99/' -e 's/\$$\[\[[^]]*\]\]/x/g' \
+	  templates/deployguard/template.yml | $(INSIDE) -m check_jsonschema \
+	    --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci --default-filetype yaml -
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.gitlab-ci \
+	  --data-transform gitlab-ci examples/gitlab/.gitlab-ci.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.circle-ci examples/circleci/config.yml
+	@# Regular expressions of these two schemas are none but in Python.
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.azure-pipelines --regex-variant python \
+	  --data-transform azure-pipelines examples/azure-pipelines/azure-pipelines.yml
+	$(INSIDE) -m check_jsonschema --builtin-schema vendor.bitbucket-pipelines \
+	  --regex-variant python examples/bitbucket/bitbucket-pipelines.yml
 	$(if $(REPORT_SCHEMAS),$(INSIDE) -m check_jsonschema --check-metaschema $(REPORT_SCHEMAS))
-	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows
+	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
+	  examples/github/deploy.yml
 
 bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(INSIDE) "$$script"; done
@@ -52,9 +63,15 @@ soak: $(VENV)/dev.stamp ## kill RUNS runs at random moments; SEED=... RUNS=1 rep
 docs: $(VENV)/dev.stamp ## write the generated parts of the documentation anew
 	$(INSIDE) docs/generate.py
 
-tools: $(VENV)/dev.stamp ## install act and gitlab-ci-local, which tests/ci would skip without
+tools: $(VENV)/dev.stamp ## install the programs without which some tests are skipped
 	$(call install,--require-hashes -r requirements/tools.txt)
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm gitlab-ci-local@$(GITLAB_CI_LOCAL)
+	@# Not compiled, which would take a compiler and minutes: the lab stands in for that part.
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/npm \
+	  aws-lambda-ric@$(LAMBDA_RIC)
+	@# What tests/ci installs again and again.
+	if [ -x $(BIN)/pip ]; then rm -rf $(VENV)/wheels && $(INSIDE) -m pip download --quiet \
+	  --require-hashes --only-binary :all: --dest $(VENV)/wheels -r requirements/action.txt; fi
 
 lock: ## pin what the action installs, with hashes, to what is newest (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

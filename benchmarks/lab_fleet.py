@@ -82,6 +82,7 @@ class Bench:
     async def __aexit__(self, *_: object) -> None:
         """Stop it."""
         await self.fleet.stop()
+        self.fleet.close()
 
     async def call(self, hold_ms: int = 0) -> float:
         """Invoke once and return the milliseconds it took."""

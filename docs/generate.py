@@ -20,17 +20,20 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import samples
+import shtab
 from ruamel.yaml import YAML
 
-from deployguard import ci, permissions
+from deployguard import ci, cli, completion, permissions
 from deployguard.aws import failures
-from deployguard.config import PREFIX, Settings
+from deployguard.config import GROUPS, PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
 from deployguard.executions import hypotheses
 from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
+from deployguard.parser import POSITIONAL
+from deployguard.report.forms import FORMS
 from deployguard.scope import On, Scope
 
 ROOT = Path(__file__).parents[1]
@@ -55,8 +58,12 @@ COMMANDS = (
     "compare",
     "explain",
     "stamp",
+    "canary",
+    "canary-test",
     "report",
 )
+SCRIPTS = Path(completion.__file__).parent
+FILES = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
 RUN = ("demo", "tests")  # parts that need a run, so they are written only when asked for
 
 KNOBS = {
@@ -131,6 +138,12 @@ def main(arguments: list[str]) -> int:
             behind.append(page)
             if not parsed.check:
                 page.write_text(wanted, encoding="utf-8")
+    for shell in completion.SHELLS:
+        script, wanted = SCRIPTS / f"deployguard.{shell}", completed(shell)
+        if not script.exists() or script.read_text(encoding="utf-8") != wanted:
+            behind.append(ROOT / script.name)
+            if not parsed.check:
+                script.write_text(wanted, encoding="utf-8")
     if not parsed.check:
         return 0
     for page in behind:
@@ -149,6 +162,20 @@ def _table(*rows: tuple[str, ...]) -> str:
 
     head, *body = rows
     return line(head) + line(("---",) * len(head)) + "".join(map(line, body))
+
+
+# Completion
+
+
+def completed(shell: str) -> str:
+    """Return the script that completes words in a shell."""
+    parser = cli._parser()
+    for command in parser.commands.values():
+        command.fill()
+        for action in command._actions:
+            if action.metavar in FILES:
+                action.complete = FILES[action.metavar]  # type: ignore[attr-defined,index]
+    return str(shtab.complete(parser, shell=shell))
 
 
 # Runs
@@ -183,10 +210,16 @@ def settings() -> str:
 
 
 def _command(command: str) -> str:
-    rows = [
-        _setting(name, field)
+    taken = [
+        (name, field)
         for name, field in Settings.model_fields.items()
         if command in field.json_schema_extra["commands"]  # type: ignore[index,operator]
+    ]
+    rows = [
+        _setting(name, field)
+        for group in GROUPS
+        for name, field in taken
+        if field.json_schema_extra["group"] == group  # type: ignore[index]
     ]
     head = ("flag", "environment", "key", "default", "meaning")
     return f"### {command}\n\n{_table(head, *rows)}"
@@ -195,8 +228,10 @@ def _command(command: str) -> str:
 def _setting(name: str, field: Any) -> tuple[str, ...]:
     hyphened = name.replace("_", "-")
     flag = field.json_schema_extra["flag"] or f"--{hyphened}"
-    if name == "function":
-        flag = "FUNCTION"
+    if name in POSITIONAL:
+        flag = field.json_schema_extra["metavar"] or name.upper()
+    elif field.json_schema_extra["switches"]:
+        flag = ", ".join(f"--{value}" for value in field.json_schema_extra["switches"])
     elif field.annotation is bool:
         flag = f"--{hyphened}, --no-{hyphened}"
     elsewhere = ("", "") if name in FLAG_ONLY else (f"`{PREFIX}{name.upper()}`", f"`{hyphened}`")
@@ -213,6 +248,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -224,6 +261,12 @@ def _allowed(field: Any) -> str:
         return ""
     lowest = f"{limits['Ge'].ge} to" if "Ge" in limits else f"more than {limits['Gt'].gt}, up to"
     return f"; {lowest} {limits['Le'].le}"
+
+
+def form_table() -> str:
+    """Return a table of the forms of a report."""
+    rows = [(f"`{name}`", f"`{form.file}`", form.about) for name, form in FORMS.items()]
+    return _table(("form", "file", "what it is"), *rows)
 
 
 def outputs() -> str:
@@ -384,6 +427,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "tests": tests,
     "settings": settings,
     "outputs": outputs,
+    "forms": form_table,
     "knobs": knob_table,
     "faults": fault_table,
     "findings": findings,

@@ -13,7 +13,7 @@ from deployguard.config import Settings
 from deployguard.doctor import checks, show
 from deployguard.doctor.facts import Deployment, Facts, Kept, Permission, Place
 from deployguard.doctor.lifecycle import Fate
-from deployguard.errors import DeployguardError
+from deployguard.errors import DeployguardError, parts_of
 from deployguard.findings import filled
 from deployguard.fleet import forgotten
 from deployguard.fleet.gates import Gates
@@ -100,9 +100,9 @@ def _merged() -> Iterator[tuple[str, tuple[str, str]]]:
     code = merged.judged(empty)["exit_code"]
     left = asdict(forgotten.forgotten(ARN, OLD_DIGEST, REPOSITORY))
     warned = "It is a warning beside the verdict, which it does not move."
-    yield left["id"], (warned, "\n".join(text.finding(left)))
+    yield left["id"], (warned, "\n".join(text.told(left)))
     end = f"The verdict of all is INCONCLUSIVE at best (exit code {code})."
-    yield lacking["id"], (end, "\n".join(text.finding(lacking)))
+    yield lacking["id"], (end, "\n".join(text.told(lacking)))
 
 
 def _looked(name: str, facts: Facts) -> tuple[str, str]:
@@ -117,9 +117,8 @@ def _looked(name: str, facts: Facts) -> tuple[str, str]:
 def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
     ruling = judge.ruling(evidence)
     (found,) = (finding for finding in ruling.findings if finding.id == name)
-    shown = text.finding(
-        asdict(replace(found, command=filled(found.command, ABOUT | {"DIGEST": NEW_DIGEST})))
-    )
+    told = asdict(replace(found, command=filled(found.command, ABOUT | {"DIGEST": NEW_DIGEST})))
+    shown = (line for row in text.finding(told) for line in row.on(text.PLAIN))
     code = EXIT_CODES[ruling.verdict]
     end = f"The verdict is {ruling.verdict} (exit code {code})."
     if found.severity is Severity.WARNING:
@@ -129,7 +128,7 @@ def _judged(name: str, evidence: Evidence) -> tuple[str, str]:
 
 def _raised(error: DeployguardError) -> tuple[str, str]:
     error.command = filled(error.command, ABOUT)
-    return f"The run ends with exit code {error.exit_code}.", f"error: {error}"
+    return f"The run ends with exit code {error.exit_code}.", text.problem(parts_of(error)).rstrip()
 
 
 def _evidence() -> dict[str, Evidence]:

@@ -21,10 +21,10 @@ from botocore import xform_name
 from ruamel.yaml import YAML
 
 from deployguard import cli, errors, run
-from deployguard.config import ASKING, INVESTIGATING
+from deployguard.config import ASKING, CONFORMING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
-from deployguard.permissions import COMMANDS, NEEDS
+from deployguard.permissions import COMMANDS, HOOK, NEEDS
 from deployguard.report import arguments as report_arguments
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ def shape(output: str) -> list[str]:
         r"\b[0-9-]{10}T[0-9:]{8}Z": "TIME",
         r"\b[0-9a-f]{64}\b": "DIGEST",
         r"\b[0-9a-f]{12,20}\b": "ID",
-        r"(?m)^round .*$": "ROUND",
+        r"(?m)^\d\d:\d\d:\d\d round .*$": "ROUND",
         r"(?m)^ +and \d+ more in report.json\n": "",
         r"(, commit \w+)|(, \d+ cold starts)": "",
         r"\b\d+ rounds?\b": "N rounds",
@@ -188,7 +188,7 @@ def test_the_help_of_a_finding_leads_to_its_section(identifier: str) -> None:
     told = section(page.read_text(), identifier)
     sample = told.split("```text\n")[1].split("\n```\n")[0]
     assert re.search(
-        rf"(?m)^(error: {identifier}:|{identifier}|  [a-z]+ +.+  {identifier}) \S", sample
+        rf"(?m)^((error|warning)\[{identifier}\]:|  [a-z]+ +.+  {identifier}) \S", sample
     )
     assert re.search(r"(?m)^ +run: ", sample)
 
@@ -224,6 +224,8 @@ def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> No
         "routes",
         "history",
         "stamp",
+        "canary",
+        "canary-test",
         "report",
     ],
 )
@@ -232,11 +234,13 @@ def test_every_option_of_a_command_is_in_its_table(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
-    told = re.findall(r"(?m)^  (?:-h, )?(--[\w-]+(?:, --[\w-]+)?)", capsys.readouterr().out)
+    told = re.findall(r"(?m)^  (?:-\w, )?(--[\w-]+)(?:, (--[\w-]+))?", capsys.readouterr().out)
     page = section((ROOT / "docs" / "settings.md").read_text(), "Commands")
     table = page.split(f"\n### {command}\n")[1].split("\n### ")[0]
-    shown = {cell.strip("`") for cell in first_cells(table)} - {"FUNCTION"}
-    assert shown == set(told) - {"--help"} - typed_only(command)
+    shown = {name for cell in first_cells(table) for name in cell.strip("`").split(", ")}
+    flags = {flag for pair in told for flag in pair if flag}
+    positional = {"FUNCTION", "EXECUTION", "IMPLEMENTATION", "LANGUAGE"}
+    assert shown - positional == flags - {"--help"} - typed_only(command)
 
 
 def typed_only(command: str) -> set[str]:
@@ -258,8 +262,16 @@ def typed_only(command: str) -> set[str]:
 def test_every_command_that_is_shown_can_be_parsed(page: Path) -> None:
     for block in blocks(page, "sh") + blocks(page, "yaml"):
         for line in re.findall(r"(?<![\w/])deployguard ((?:\w.*)(?:\\\n.*)*)", block):
-            typed = re.split(r"\$\(|[)&>]|\"$", line.split("#")[0])[0]
+            typed = re.split(r"\$\(| \$[a-z]|[)&>|]|\"$", line.split("#")[0])[0]
             cli._parser().parse_args(shlex.split(typed))
+
+
+def test_the_index_of_the_documentation_leads_to_every_page() -> None:
+    docs = ROOT / "docs"
+    index = (docs / "README.md").read_text()
+    linked = {(docs / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", index)}
+    pages = {page for page in docs.rglob("*.md") if page.parent.name != "adr"}
+    assert pages - linked == {docs / "README.md"}
 
 
 def codes_of_errors() -> Iterator[int]:
@@ -340,7 +352,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, "plan"}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING, HOOK, "plan"}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:
@@ -384,7 +396,9 @@ def test_the_gitlab_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) ->
         path.write_text(json.dumps(pipeline))
         valid_for("vendor.gitlab-ci", path)
         (template,) = pipeline["include"]
-        spec = load((ROOT / template["file"]).read_text().split("\n---\n")[0])
+        path = template.get("file", "templates/deployguard/template.yml")
+        assert "file" in template or template["component"].endswith("/deployguard@SHA")
+        spec = load((ROOT / path).read_text().split("\n---\n")[0])
         required = {name for name, each in spec["spec"]["inputs"].items() if "default" not in each}
         assert required <= template["inputs"].keys() <= spec["spec"]["inputs"].keys()
 

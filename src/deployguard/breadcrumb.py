@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from deployguard import stamp
+from deployguard import safe, stamp
 from deployguard.errors import ConfigurationError
 from deployguard.model import Breadcrumb, SelfTest, Stamp
 
@@ -76,11 +76,13 @@ def _object(value: Any) -> Mapping[str, Any]:
 def _stamp(crumb: Mapping[str, Any]) -> tuple[Stamp | None, str | None]:
     if crumb.get("stamp") is None:
         reason = crumb.get("stamp_error")
-        return None, _shown(reason) if isinstance(reason, str) else "no stamp and no reason given"
+        return None, safe.short(reason) if isinstance(
+            reason, str
+        ) else "no stamp and no reason given"
     try:
         return stamp.parse(json.dumps(crumb["stamp"]).encode()), None
     except ConfigurationError as error:
-        return None, _shown(error.happened)
+        return None, safe.short(error.happened)
 
 
 def _self_test(told: Any) -> SelfTest | None:
@@ -91,13 +93,9 @@ def _self_test(told: Any) -> SelfTest | None:
     seconds = told.get("seconds")
     return SelfTest(
         ok=ok if isinstance(ok, bool) else None,
-        detail=_shown(detail) if isinstance(detail, str) else "",
+        detail=safe.short(detail) if isinstance(detail, str) else "",
         seconds=float(seconds) if _is_sensible(seconds) else 0.0,
     )
-
-
-def _shown(text: str) -> str:
-    return "".join(char for char in text[:200] if char.isprintable())
 
 
 def _container(crumb: Mapping[str, Any]) -> str:

@@ -11,7 +11,16 @@ from pathlib import Path
 from deployguard import safe
 from deployguard.errors import ConfigurationError
 
-OUTPUTS = ("verdict", "exit-code", "image-digest", "build-id", "version", "report-path")
+OUTPUTS = (
+    "verdict",
+    "exit-code",
+    "image-digest",
+    "build-id",
+    "version",
+    "report-path",
+    "html-path",
+    "junit-path",
+)
 
 # GitHub drops a whole summary above 1 MiB.
 LARGEST_SUMMARY = 900_000
@@ -62,6 +71,11 @@ def dotenv(outputs: Mapping[str, str]) -> str:
     """
     named = {f"GUARD_{name.upper().replace('-', '_')}": text for name, text in outputs.items()}
     return safe.dotenv(named)
+
+
+def job_url(environ: Mapping[str, str]) -> str:
+    """Return where GitLab shows this job; nothing elsewhere."""
+    return environ.get("CI_JOB_URL", "") if detect(environ) is Provider.GITLAB else ""
 
 
 def summary(environ: Mapping[str, str], markdown: str) -> None:

@@ -7,20 +7,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from deployguard import __version__, ci, safe
-from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
-from deployguard.parser import Parser, settings_class
+from deployguard import __version__, ci, console, parser, safe
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted, parts_of
 
 if TYPE_CHECKING:
     from deployguard.config import Settings
     from deployguard.fleet.story import Fleet
-    from deployguard.routes.nouns import Audit
+    from deployguard.progress import Tell
     from deployguard.run import Record, Run
+    from deployguard.style import Page
     from deployguard.target import Target
 
 BROKEN_PIPE = 141
@@ -39,54 +39,71 @@ def main(arguments: Sequence[str]) -> int:
         parsed = _parser().parse_args(arguments)
         return COMMANDS[parsed.command].run(parsed)
     except DeployguardError as error:
-        _talk(f"error: {error}")
+        _complain(error, severity="error")
         if ci.detect(os.environ) is ci.Provider.GITHUB:
             outputs = {"verdict": "ERROR", "exit-code": str(error.exit_code)}
             ci.write_outputs(os.environ, outputs, report_dir=Path.cwd())
         return error.exit_code
     except Interrupted as end:
-        _talk(f"error: {end.happened}")
+        _complain(end, severity="error")
         return end.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="deployguard",
-        description="Prove that the code you just shipped is the code that runs.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("-V", "--version", action="version", version=f"deployguard {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        parsed_by = commands.add_parser(
-            name, help=command.help, description=command.help + ".", allow_abbrev=False
-        )
-        parsed_by.command = name
-    return parser
+def _parser() -> parser.Overview:
+    helps = {name: command.help for name, command in COMMANDS.items()}
+    return parser.build(helps, version=__version__, page=lambda: _page(sys.stdout))
 
 
 def _load(parsed: argparse.Namespace) -> Settings:
     from deployguard.loading import load
 
-    return load(_typed(parsed), folder=Path.cwd())
+    return _debugged(load(_typed(parsed), folder=Path.cwd()))
 
 
 def _typed(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given on the command line."""
-    fields = settings_class().model_fields
+    fields = parser.settings_class().model_fields
     return {key: value for key, value in vars(parsed).items() if key in fields}
+
+
+def _debugged(settings: Settings) -> Settings:
+    """Say everything where the CI service is asked to."""
+    if console.is_debugged(os.environ):
+        return settings.model_copy(update={"verbosity": "verbose"})
+    return settings
+
+
+def _begun(settings: Settings, record: Record, target: Target | None) -> Run:
+    """Return a run that is watched until its resources are released."""
+    from deployguard.aws.session import Session
+    from deployguard.run import Run
+
+    run = Run(Session(region=target and target.region), record, timeout_s=settings.timeout)
+    run.tell = run.resources.enter_context(_watched(settings, doing=record.command))
+    return run
+
+
+def _watched(settings: Settings, *, doing: str) -> AbstractContextManager[Tell]:
+    from deployguard import watch
+
+    return watch.opened(
+        sys.stderr,
+        os.environ,
+        verbosity=settings.verbosity,
+        doing=doing,
+        timeout_s=settings.timeout,
+    )
 
 
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
-    from deployguard.aws.session import Session
     from deployguard.config import FLEETS
     from deployguard.report import files
-    from deployguard.run import Record, Run
+    from deployguard.run import Record
     from deployguard.target import target_of
 
     settings = _load(parsed)
@@ -96,7 +113,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if not settings.dry_run:
         files.prepare(Path(settings.report_dir))
     record = Record(parsed.command)
-    run = Run(Session(region=target.region), record, timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, record, target)
     try:
         with run.resources, _signals(run):
             pins.refuse_elsewhere(run.session, settings, target)
@@ -126,15 +143,16 @@ def _run_all(parsed: argparse.Namespace) -> int:
 
     settings, entries = load_fleet(_typed(parsed), folder=Path.cwd(), command=parsed.command)
     own = [each for _, each in entries]
+    settings = _debugged(settings)
     whole.refuse_contradictions(settings, own)
     folder = Path(settings.report_dir)
     if not settings.dry_run:
         files.prepare(folder)
     places = Places()
     plan = whole.planned([entry for entry, _ in entries], places, settings)
-    fleet = Fleet(plan, places, settings, command=parsed.command, own=own, say=_talk)
-    with _signals(fleet):
-        end = fleet.tell(_tell_story)
+    fleet = Fleet(plan, places, settings, command=parsed.command, own=own)
+    with _watched(settings, doing=parsed.command) as fleet.tell, _signals(fleet):
+        end = fleet.run(_tell_story)
     if settings.dry_run and end is None:
         told, exit_code = whole.steps(fleet)
         _print(told)
@@ -200,22 +218,32 @@ def _hand_over(
     from deployguard import handover
     from deployguard.report import files, text
 
-    _print(files.dump(report) if settings.format == "json" else text.render(report))
-    path, exit_code = "", int(report["exit_code"])
+    if settings.format == "json":
+        _print(files.dump(report))
+    else:
+        is_brief = settings.verbosity == "quiet"
+        _write(text.render(report, _page(sys.stdout), brief=is_brief))
+    paths, exit_code = {"report-path": ""}, int(report["exit_code"])
     if folder is not None:
-        path, exit_code = handover.to_folder(report, folder, forms=forms, complain=_warn)
-    outputs = {"exit-code": str(exit_code), "report-path": path}
-    to = folder or Path(settings.report_dir)
-    _write_commands(handover.to_ci(report, os.environ, outputs=outputs, folder=to, complain=_warn))
+        paths, exit_code = handover.to_folder(report, folder, forms=forms, complain=_warn)
+    _write_commands(
+        handover.to_ci(
+            report,
+            os.environ,
+            outputs={"exit-code": str(exit_code), **paths},
+            folder=folder or Path(settings.report_dir),
+            summary=settings.summary,
+            complain=_warn,
+        )
+    )
+    if settings.webhook is not None:
+        handover.to_webhook(report, settings.webhook, os.environ, complain=_warn)
     return exit_code
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
     """Look at what would stand in a command's way, or print the policies that it needs."""
-    from deployguard import pins
-    from deployguard.aws.session import Session
     from deployguard.doctor import arguments, checks, examine, show
-    from deployguard.run import Record, Run
     from deployguard.target import target_of
 
     settings = _load(parsed)
@@ -224,14 +252,8 @@ def _doctor(parsed: argparse.Namespace) -> int:
         _print(printed)
         return 0
     target = target_of(settings.function)
-    session = Session(region=target.region)
-    run = Run(session, Record(parsed.command), timeout_s=settings.timeout, say=_talk)
-    try:
-        with run.resources, _signals(run):
-            pins.refuse_elsewhere(session, settings, target)
-            facts = examine.examine(run, settings, target, commands=parsed.commands)
-    except Interrupted as end:
-        return end.exit_code
+    with _asking(settings, target, command=parsed.command) as run:
+        facts = examine.examine(run, settings, target, commands=parsed.commands)
     found = checks.all_of(facts)
     shape = show.document if settings.format == "json" else show.text
     _print(shape(settings.function, found))
@@ -265,48 +287,70 @@ def _stamp(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _canary(parsed: argparse.Namespace) -> int:
+    """Print the file with which a handler answers canaries."""
+    helpers = {"python": "canary.py", "node": "canary.cjs"}
+    helper = Path(__file__).with_name(helpers[_load(parsed).language])
+    _print(helper.read_text(encoding="utf-8"))
+    return 0
+
+
 def _routes(parsed: argparse.Namespace) -> int:
     """Show where traffic goes; the document is written even where nothing could be shown."""
     from deployguard import pins
-    from deployguard.aws.session import Session
     from deployguard.report import files
-    from deployguard.routes import audit, document
-    from deployguard.run import Record, Run
+    from deployguard.routes import audit, document, show
+    from deployguard.run import Record
     from deployguard.target import target_of
 
     settings = _load(parsed)
     target = target_of(settings.function)
     folder = Path(settings.report_dir)
     files.prepare(folder, name=files.name_of("routes"))
-    session = Session(region=target.region)
-    run = Run(session, Record("routes"), timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, Record("routes"), target)
     try:
         with run.resources, _signals(run):
-            pins.refuse_elsewhere(session, settings, target)
+            pins.refuse_elsewhere(run.session, settings, target)
             found = audit.audit(run, settings, target)
     except (DeployguardError, Interrupted) as error:
         files.write(document.build(run, error), folder)
-        if isinstance(error, DeployguardError):
-            raise
-        _talk(f"error: {error.happened}")
-        return error.exit_code
+        raise
     written = document.build(run, found)
     files.write(written, folder)
-    _print(_shown(found, written, form=settings.routes_format))
+    _print(show.shown(found, written, form=settings.routes_format))
     return found.exit_code
 
 
 def _history(parsed: argparse.Namespace) -> int:
-    """Show which builds served a function, as far as its log tells."""
-    from deployguard.history import read, show
+    """Show which builds served a function, as far as its log tells; and keep that."""
+    from deployguard.history import read, render, show
+    from deployguard.report import files
     from deployguard.target import target_of
 
     settings = _load(parsed)
     target = target_of(settings.function)
+    folder, name = Path(settings.report_dir), files.name_of(parsed.command)
+    files.prepare(folder, name=name)
     with _asking(settings, target, command=parsed.command) as run:
         found = read.read(run, settings, target)
+    files.keep(files.dump(render.document(found)), folder, name=name)
     _print(show.shown(found, form=settings.history_format))
     return 0
+
+
+def _canary_test(parsed: argparse.Namespace) -> int:
+    """Hold an implementation of the canary against the protocol."""
+    from deployguard.conformance import rules, show, story, subject
+    from deployguard.target import Target
+
+    settings = _load(parsed)
+    named = settings.implementation or settings.function
+    tested = subject.subject_of(named)
+    target = tested if isinstance(tested, Target) else None
+    with _asking(settings, target, command=parsed.command) as run:
+        cases = story.examine(run, settings, tested)
+    _print(show.shown(named, cases, form=settings.format))
+    return rules.exit_code(cases)
 
 
 def _investigate(parsed: argparse.Namespace) -> int:
@@ -323,30 +367,16 @@ def _investigate(parsed: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _asking(settings: Settings, target: Target, *, command: str) -> Iterator[Run]:
-    """Hand out a run that reads, and is in the place where it is meant to be."""
+def _asking(settings: Settings, target: Target | None, *, command: str) -> Iterator[Run]:
+    """Hand out a run that changes nothing, and is in the place where it is meant to be."""
     from deployguard import pins
-    from deployguard.aws.session import Session
-    from deployguard.run import Record, Run
+    from deployguard.run import Record
 
-    session = Session(region=target.region)
-    run = Run(session, Record(command), timeout_s=settings.timeout, say=_talk)
+    run = _begun(settings, Record(command), target)
     with run.resources, _signals(run):
-        pins.refuse_elsewhere(session, settings, target)
+        if target:
+            pins.refuse_elsewhere(run.session, settings, target)
         yield run
-
-
-def _shown(found: Audit, written: Mapping[str, Any], *, form: str) -> str:
-    from deployguard.report import files
-    from deployguard.routes import render
-
-    match form:
-        case "json":
-            return files.dump(written)
-        case "mermaid":
-            return render.mermaid(found)
-        case _:
-            return render.text(found)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -356,7 +386,10 @@ def _report(parsed: argparse.Namespace) -> int:
     settings = _load(parsed)
     if parsed.replay is not None:
         replayed = saved.replay(Path(parsed.replay))
-        _print(files.dump(replayed) if settings.format == "json" else text.render(replayed))
+        if settings.format == "json":
+            _print(files.dump(replayed))
+        else:
+            _write(text.render(replayed, _page(sys.stdout)))
         return int(replayed["exit_code"])
     if parsed.file == "merge":
         return _merge(parsed, settings)
@@ -364,7 +397,11 @@ def _report(parsed: argparse.Namespace) -> int:
         raise ConfigurationError(
             "several reports are named", fix="put `merge` before them, or name one"
         )
-    rendered = saved.render(Path(parsed.file), parsed.forms)
+    if parsed.send is not None:
+        saved.send(Path(parsed.file), parsed.send, environ=os.environ)
+        if not parsed.forms:
+            return 0
+    rendered = saved.render(Path(parsed.file), parsed.forms, complain=_warn)
     if parsed.into is None:
         _write(saved.only(rendered))
         return 0
@@ -378,9 +415,20 @@ def _merge(parsed: argparse.Namespace, settings: Settings) -> int:
     from deployguard.report import saved
 
     report = saved.merge([Path(each) for each in parsed.files])
+    if parsed.send is not None:
+        saved.refuse_doubtful(parsed.send)
+        settings = settings.model_copy(update={"webhook": parsed.send})
     if parsed.into is None:
         return _hand_over(report, settings, folder=None, forms=())
     return _hand_over(report, settings, folder=Path(parsed.into), forms=parsed.forms)
+
+
+def _completion(parsed: argparse.Namespace) -> int:
+    """Print what a shell completes words with."""
+    from deployguard import completion
+
+    _write(completion.script(parsed.shell))
+    return 0
 
 
 def _lab(parsed: argparse.Namespace) -> int:
@@ -417,17 +465,24 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
+def _page(stream: TextIO) -> Page:
+    return console.page(stream, os.environ)
+
+
 def _warn(problem: DeployguardError) -> None:
-    _talk(f"warning: {problem}")
+    _complain(problem, severity="warning")
+
+
+def _complain(problem: DeployguardError | Interrupted, *, severity: str) -> None:
+    from deployguard.report import text
+
+    parts = {**parts_of(problem), "severity": severity}
+    console.Writer(sys.stderr).write(text.problem(parts, _page(sys.stderr)))
 
 
 def _talk(text: str) -> None:
     """Say something to whoever listens; that nobody does must not end a run that changes things."""
-    try:
-        sys.stderr.write(safe.log(text) + "\n")
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    console.Writer(sys.stderr).write(safe.log(text) + "\n")
 
 
 def _write_commands(commands: str) -> None:
@@ -438,6 +493,8 @@ def _write_commands(commands: str) -> None:
 COMMANDS = {
     "doctor": Command("Say what would stand in the way, before anything is written", _doctor),
     "stamp": Command("Write the stamp and print the labels, at build time", _stamp),
+    "canary": Command("Print the file with which a handler answers canaries", _canary),
+    "canary-test": Command("Hold an implementation of the canary to the protocol", _canary_test),
     "check": Command("Publish, probe, move the alias, judge, put back on failure", _run),
     "verify": Command("Judge the routes as they are, without changing anything", _run),
     "refresh": Command("Replace warm containers, and prove that they are gone", _run),
@@ -451,4 +508,5 @@ COMMANDS = {
     "explain": Command("Say why an execution failed, and what decides that", _investigate),
     "report": Command("Show a saved report in another form, or reach its verdict again", _report),
     "lab": Command("Use the local cloud: up, demo, run, push", _lab),
+    "completion": Command("Print the script that completes words in a shell", _completion),
 }

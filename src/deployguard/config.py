@@ -6,34 +6,66 @@ The command line, the action's inputs and the docs are made from, or checked aga
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from deployguard import lease
+from deployguard import lease, webhook
 from deployguard.model import LATEST
 from deployguard.report.forms import FORMS
 from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 CANARY_HOLD_CAP_MS = 10_000
+SECRETS = (webhook.SECRET,)  # in the environment alone, and no settings
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S = 90 * UNITS["d"]
 JUDGING = ("check", "verify", "refresh", "rollback")
 WRITING = ("check", "refresh", "rollback", "recover", "prune")
 RUNNING = ("check", "verify", "refresh", "rollback", "recover", "prune")
-# The commands that speak to AWS about a function, and those that do about executions.
+CONFORMING = ("canary-test",)
 FLEETS = ("check", "verify", "recover")
+# The commands that speak to AWS about a function, and those that do about executions.
 ASKING = (*RUNNING, "doctor", "routes", "history")
 INVESTIGATING = ("compare", "explain")
 
 
+# The groups in which `--help` shows the options, in their order.
+JUDGED = "what to judge"
+EVIDENCE = "how much evidence"
+SAFETY = "what may be changed"
+PLACE = "where it may run"
+STAMPED = "what the stamp says"
+OUTPUT = "output"
+GROUPS = (JUDGED, EVIDENCE, SAFETY, PLACE, STAMPED, OUTPUT)
+
+
 def option(
-    default: Any, help_text: str, *commands: str, flag: str = "", metavar: str = "", **limits: Any
+    default: Any,
+    help_text: str,
+    *commands: str,
+    group: str,
+    flag: str = "",
+    metavar: str = "",
+    switches: Mapping[str, str] | None = None,
+    unshown: bool = False,
+    **limits: Any,
 ) -> Any:
-    """Declare one setting: its default, its help, its flag, and the commands that take it."""
-    extra: dict[str, Any] = {"commands": list(commands), "flag": flag, "metavar": metavar}
+    """Declare one setting: its default, its help, its flag, and the commands that take it.
+
+    With `switches` each value has a flag of its own, instead of one that takes a value. No error
+    repeats the value of an `unshown` one.
+    """
+    extra: dict[str, Any] = {
+        "commands": list(commands),
+        "group": group,
+        "flag": flag,
+        "metavar": metavar,
+        "switches": dict(switches or {}),
+        "unshown": unshown,
+    }
     return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
 
 
@@ -48,32 +80,57 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    function: str = option("", "name or ARN of the function, alone or with :qualifier", *ASKING)
+    function: str = option(
+        "", "name or ARN of the function, alone or with :qualifier", *ASKING, group=JUDGED
+    )
     all: bool = option(
         False,
         "every function of the settings file's [[functions]], at once; see docs/fleet.md",
         *FLEETS,
+        group=JUDGED,
     )
     jobs: int = option(
-        8, "with --all: how many functions at once", *FLEETS, ge=1, le=256, metavar="N"
+        8,
+        "with --all: how many functions at once",
+        *FLEETS,
+        group=JUDGED,
+        ge=1,
+        le=256,
+        metavar="N",
     )
     fail_fast: bool = option(
-        False, "with --all: begin and move nothing more once a function is not FRESH", "check"
+        False,
+        "with --all: begin and move nothing more once a function is not FRESH",
+        "check",
+        group=SAFETY,
     )
     together: bool = option(
-        False, "with --all: move all aliases or none, and put all back if one fails", "check"
+        False,
+        "with --all: move all aliases or none, and put all back if one fails",
+        "check",
+        group=SAFETY,
     )
     shard: str = option(
-        "", "with --all: only this part of the functions, such as 1/8", "check", metavar="I/N"
+        "",
+        "with --all: only this part of the functions, such as 1/8",
+        "check",
+        group=JUDGED,
+        metavar="I/N",
     )
-    shards: int = option(1, "into how many parts to split", "plan", ge=1, le=256, metavar="N")
+    shards: int = option(
+        1, "into how many parts to split", "plan", group=JUDGED, ge=1, le=256, metavar="N"
+    )
     matrix: Literal["none", "github", "gitlab"] = option(
-        "none", "print the shards as a matrix for GitHub, or a child pipeline for GitLab", "plan"
+        "none",
+        "print the shards as a matrix for GitHub, or a child pipeline for GitLab",
+        "plan",
+        group=OUTPUT,
     )
     base: str = option(
         ".gitlab/deployguard.yml",
         "the file of the project that defines the hidden job .deployguard, for GitLab",
         "plan",
+        group=OUTPUT,
         min_length=1,
         metavar="FILE",
     )
@@ -82,6 +139,7 @@ class Settings(BaseSettings):
         "an earlier report; shards are made equally long by it, and otherwise equally large",
         "check",
         "plan",
+        group=JUDGED,
         metavar="FILE",
     )
     alias: str = option(
@@ -90,6 +148,7 @@ class Settings(BaseSettings):
         *JUDGING,
         "doctor",
         metavar="NAME",
+        group=JUDGED,
     )
     image: str | None = option(
         None,
@@ -99,6 +158,7 @@ class Settings(BaseSettings):
         "doctor",
         "routes",
         metavar="URI",
+        group=JUDGED,
     )
     stamp: str | None = option(
         None,
@@ -108,6 +168,7 @@ class Settings(BaseSettings):
         "refresh",
         "routes",
         metavar="FILE",
+        group=JUDGED,
     )
     also: Annotated[tuple[str, ...], NoDecode] = option(
         (),
@@ -116,6 +177,7 @@ class Settings(BaseSettings):
         "verify",
         "refresh",
         metavar="QUALIFIER",
+        group=JUDGED,
     )
     routes: Literal["auto", "off", "required"] = option(
         "auto",
@@ -123,6 +185,7 @@ class Settings(BaseSettings):
         "or let what could not be read be doubt",
         "check",
         "verify",
+        group=JUDGED,
     )
     ignore: Annotated[tuple[str, ...], NoDecode] = option(
         (),
@@ -130,15 +193,17 @@ class Settings(BaseSettings):
         "check",
         "verify",
         metavar="QUALIFIER",
+        group=JUDGED,
     )
     on_stale: Literal["fail", "rollback", "refresh"] = option(
         "rollback",
         "after a verdict other than FRESH: leave the alias, put it back, or replace stale "
         "containers first",
         "check",
+        group=SAFETY,
     )
     remedy: Literal["publish", "configure", "drain", "wait"] = option(
-        "publish", "how to replace containers; see docs/refresh.md", "refresh"
+        "publish", "how to replace containers; see docs/refresh.md", "refresh", group=SAFETY
     )
     drain: float = option(
         30.0,
@@ -149,12 +214,13 @@ class Settings(BaseSettings):
         le=900,
         allow_inf_nan=False,
         metavar="SECONDS",
+        group=SAFETY,
     )
     accept_loss: bool = option(
-        False, "drain although events may be lost, as it says beforehand", "refresh"
+        False, "drain although events may be lost, as it says beforehand", "refresh", group=SAFETY
     )
     remove_variable: bool = option(
-        False, "after `--remedy configure`, remove its variable again", "refresh"
+        False, "after `--remedy configure`, remove its variable again", "refresh", group=SAFETY
     )
     min_containers: int = option(
         1,
@@ -165,9 +231,16 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         metavar="N",
+        group=EVIDENCE,
     )
     max_probes: int = option(
-        1000, "canary invocations to spend in all", *JUDGING, ge=1, le=100_000, metavar="N"
+        1000,
+        "canary invocations to spend in all",
+        *JUDGING,
+        ge=1,
+        le=100_000,
+        metavar="N",
+        group=EVIDENCE,
     )
     hold_ms: int = option(
         500,
@@ -177,6 +250,7 @@ class Settings(BaseSettings):
         ge=0,
         le=CANARY_HOLD_CAP_MS,
         metavar="MS",
+        group=EVIDENCE,
     )
     timeout: float = option(
         300.0,
@@ -184,10 +258,12 @@ class Settings(BaseSettings):
         *ASKING,
         "plan",
         *INVESTIGATING,
+        *CONFORMING,
         gt=0,
         le=86_400,
         allow_inf_nan=False,
         metavar="SECONDS",
+        group=EVIDENCE,
     )
     grace: float = option(
         15.0,
@@ -197,6 +273,7 @@ class Settings(BaseSettings):
         le=3600,
         allow_inf_nan=False,
         metavar="SECONDS",
+        group=EVIDENCE,
     )
     aged: float | None = option(
         None,
@@ -207,6 +284,7 @@ class Settings(BaseSettings):
         le=43_200,
         allow_inf_nan=False,
         metavar="SECONDS",
+        group=EVIDENCE,
     )
     lock: bool = option(
         True,
@@ -215,6 +293,7 @@ class Settings(BaseSettings):
         "refresh",
         "rollback",
         "prune",
+        group=SAFETY,
     )
     wait_lock: float = option(
         0.0,
@@ -224,48 +303,103 @@ class Settings(BaseSettings):
         le=86_400,
         allow_inf_nan=False,
         metavar="SECONDS",
+        group=SAFETY,
     )
     to: str | None = option(
         None,
         "the version to go back to (default: the one before, from the report)",
         "rollback",
         metavar="VERSION",
+        group=JUDGED,
     )
     keep: int = option(
-        5, "the newest versions to keep in any case", "prune", ge=1, le=10_000, metavar="N"
+        5,
+        "the newest versions to keep in any case",
+        "prune",
+        ge=1,
+        le=10_000,
+        metavar="N",
+        group=SAFETY,
     )
     dry_run: bool = option(
-        False, "print the plan and change nothing", "check", "refresh", "rollback", "prune"
+        False,
+        "print the plan and change nothing",
+        "check",
+        "refresh",
+        "rollback",
+        "prune",
+        group=SAFETY,
     )
     report_dir: str = option(
         "deployguard-report",
         "folder for the report",
         *RUNNING,
         "routes",
+        "history",
         min_length=1,
         metavar="DIR",
+        group=OUTPUT,
     )
     reports: Annotated[tuple[str, ...], NoDecode] = option(
-        (),
+        ("html", "junit"),
         "a form in which to write the report as well, beside report.json (repeatable): "
         f"{', '.join(FORMS)}",
         *JUDGING,
         metavar="FORM",
+        group=OUTPUT,
+    )
+    summary: bool = option(
+        True, "show the report on the page of the run, on GitHub", *RUNNING, group=OUTPUT
+    )
+    webhook: str | None = option(
+        None,
+        "post the report to this address, too; see docs/report.md#webhook",
+        *JUDGING,
+        metavar="URL",
+        unshown=True,
+        group=OUTPUT,
     )
     format: Literal["text", "json"] = option(
-        "text", "what to print on stdout", *RUNNING, "doctor", "report", *INVESTIGATING
+        "text",
+        "what to print on stdout",
+        *RUNNING,
+        "doctor",
+        "report",
+        *INVESTIGATING,
+        *CONFORMING,
+        group=OUTPUT,
     )
-    canary: bool = option(True, "send one canary to the alias", "doctor")
+    canary: bool = option(True, "send one canary to the alias", "doctor", group=EVIDENCE)
+    verbosity: Literal["quiet", "normal", "verbose"] = option(
+        "normal",
+        "how much to tell: findings, errors and the verdict; what happens; or also each call to "
+        "AWS, each probe's answer and each wait",
+        *ASKING,
+        *INVESTIGATING,
+        switches={
+            "quiet": "tell findings, errors and the verdict only",
+            "verbose": "tell each call to AWS, each probe's answer and each wait",
+        },
+        group=OUTPUT,
+    )
     expect_account: str | None = option(
         None,
         "refuse a function of any other account",
         *ASKING,
         *INVESTIGATING,
+        *CONFORMING,
         metavar="ACCOUNT",
         pattern=r"^[0-9]{12}$",
+        group=PLACE,
     )
     expect_region: str | None = option(
-        None, "refuse any other region", *ASKING, *INVESTIGATING, metavar="REGION"
+        None,
+        "refuse any other region",
+        *ASKING,
+        *INVESTIGATING,
+        *CONFORMING,
+        metavar="REGION",
+        group=PLACE,
     )
     expect_endpoint: str | None = option(
         None,
@@ -273,7 +407,9 @@ class Settings(BaseSettings):
         "expected, no other is taken",
         *ASKING,
         *INVESTIGATING,
+        *CONFORMING,
         metavar="URL",
+        group=PLACE,
     )
 
     sources: Annotated[tuple[str, ...], NoDecode] = option(
@@ -283,22 +419,28 @@ class Settings(BaseSettings):
         "verify",
         "routes",
         metavar="SOURCE",
+        group=JUDGED,
     )
     routes_format: Literal["text", "json", "mermaid"] = option(
-        "text", "what to print on stdout", "routes", flag="--format"
+        "text", "what to print on stdout", "routes", flag="--format", group=OUTPUT
     )
 
     executions: Annotated[tuple[str, ...], NoDecode] = option(
-        (), "ARNs of the executions", *INVESTIGATING, metavar="EXECUTION"
+        (), "ARNs of the executions", *INVESTIGATING, metavar="EXECUTION", group=JUDGED
     )
     last_success: str | None = option(
         None,
         "the last execution of a state machine, or of its version or alias, that succeeded",
         *INVESTIGATING,
         metavar="STATE_MACHINE",
+        group=JUDGED,
     )
     last_failure: str | None = option(
-        None, "the last one that failed or timed out", *INVESTIGATING, metavar="STATE_MACHINE"
+        None,
+        "the last one that failed or timed out",
+        *INVESTIGATING,
+        metavar="STATE_MACHINE",
+        group=JUDGED,
     )
     children: int = option(
         100,
@@ -307,29 +449,87 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         metavar="N",
+        group=JUDGED,
     )
     since: str = option(
-        "7d", "how far to look back: minutes, hours or days, such as 24h", "history", metavar="AGE"
+        "7d",
+        "how far to look back: minutes, hours or days, such as 24h",
+        "history",
+        metavar="AGE",
+        group=JUDGED,
     )
     history_format: Literal["text", "json", "svg", "html"] = option(
-        "text", "what to print on stdout", "history", flag="--format"
+        "text", "what to print on stdout", "history", flag="--format", group=OUTPUT
+    )
+
+    implementation: str = option(
+        "",
+        "what is to be tested: a command, the URL of an emulator, or the name or ARN of a function",
+        *CONFORMING,
+        group=JUDGED,
+    )
+    event: str | None = option(
+        None, "the ordinary event to send, as JSON", *CONFORMING, metavar="JSON", group=EVIDENCE
+    )
+    expect: str | None = option(
+        None,
+        "what the handler answers to it, as JSON (default: anything)",
+        *CONFORMING,
+        metavar="JSON",
+        group=EVIDENCE,
+    )
+    reach_handler: bool = option(
+        False,
+        "send a function the events that reach its handler, too; a command and a URL get them "
+        "in any case",
+        *CONFORMING,
+        group=SAFETY,
+    )
+    answer_within: float = option(
+        3.0,
+        "seconds within which a canary without a hold is to be answered, but for the first",
+        *CONFORMING,
+        gt=0,
+        le=20,
+        allow_inf_nan=False,
+        metavar="SECONDS",
+        group=EVIDENCE,
+    )
+    language: Literal["python", "node"] = option(
+        "python", "the language of the handler", "canary", group=OUTPUT
     )
 
     build_id: str | None = option(
-        None, "build id, by flag only (default: made from time and commit)", "stamp", metavar="ID"
+        None,
+        "build id, by flag only (default: made from time and commit)",
+        "stamp",
+        metavar="ID",
+        group=STAMPED,
     )
-    revision: str | None = option(None, "commit", "stamp", metavar="COMMIT")
-    version: str | None = option(None, "version, e.g. from git describe", "stamp", metavar="TEXT")
-    created: str | None = option(None, "build time, ISO 8601", "stamp", metavar="TIME")
-    source: str | None = option(None, "URL of the source repository", "stamp", metavar="URL")
+    revision: str | None = option(None, "commit", "stamp", metavar="COMMIT", group=STAMPED)
+    version: str | None = option(
+        None, "version, e.g. from git describe", "stamp", metavar="TEXT", group=STAMPED
+    )
+    created: str | None = option(
+        None, "build time, ISO 8601", "stamp", metavar="TIME", group=STAMPED
+    )
+    source: str | None = option(
+        None, "URL of the source repository", "stamp", metavar="URL", group=STAMPED
+    )
     output: str = option(
-        "build-stamp.json", "where to write the stamp", "stamp", min_length=1, metavar="FILE"
+        "build-stamp.json",
+        "where to write the stamp",
+        "stamp",
+        min_length=1,
+        metavar="FILE",
+        group=OUTPUT,
     )
     stamp_format: Literal["labels", "env", "json"] = option(
         "labels",
         "what to print: docker --label arguments, variables, or the stamp",
         "stamp",
         flag="--format",
+        group=OUTPUT,
     )
 
     @field_validator("also", "ignore", "sources", "executions", "reports", mode="before")
@@ -350,6 +550,13 @@ class Settings(BaseSettings):
             )
         if value == lease.ALIAS:
             raise ValueError("this alias is deployguard's own: it holds the lease")
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and (problem := webhook.doubt(value)):
+            raise ValueError(problem)
         return value
 
     @field_validator("to")
@@ -376,20 +583,13 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("sources")
+    @field_validator("sources", "reports")
     @classmethod
-    def _are_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for source in value:
-            if source not in SOURCES:
-                raise ValueError(f"{source!r} is none of {', '.join(SOURCES)}")
-        return value
-
-    @field_validator("reports")
-    @classmethod
-    def _are_forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for form in value:
-            if form not in FORMS:
-                raise ValueError(f"{form!r} is none of {', '.join(FORMS)}")
+    def _are_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = SOURCES if info.field_name == "sources" else tuple(FORMS)
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is none of {', '.join(known)}")
         return value
 
     @classmethod

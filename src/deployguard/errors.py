@@ -167,3 +167,16 @@ class Interrupted(BaseException):
             self.finding, self.help = left.finding, left.help
         self.exit_code = 128 + signal_number
         super().__init__(self.happened)
+
+
+def parts_of(error: DeployguardError | Interrupted) -> dict[str, str]:
+    """Return what an error says, as a report holds it."""
+    return {
+        "id": error.finding,
+        "kind": type(error).__name__,
+        "happened": error.happened,
+        "cause": error.cause,
+        "fix": error.fix,
+        "command": error.command,
+        "help": error.help,
+    }

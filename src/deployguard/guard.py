@@ -41,13 +41,19 @@ def check(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
     return None
 
 
-def verify(run: Run, settings: Settings, target: Target) -> None:
-    """Judge the routes as they are; only the canaries reach the function."""
+def verify(run: Run, settings: Settings, target: Target, *, of: str = LATEST) -> None:
+    """Judge the routes as they are; only the canaries reach the function.
+
+    The version `of` says which image is expected there, unless the settings do.
+    """
     qualifier = target.qualifier or settings.alias
     run.record.alias = None if qualifier == LATEST or qualifier.isdigit() else qualifier
+    run.step("settle")
     latest = discover.settled(run, target.name)
     callers = Discoverer(run, settings, latest)
-    discover.shipped(run, settings, latest)
+    discover.shipped(
+        run, settings, discover.version(run, target.name, of) if of != LATEST else latest
+    )
     evidence = verdict.start(run, settings, routes=[], digests={LATEST: latest.digest or ""})
     evidence = callers.added_to(evidence)
     verdict.of_routes(run, target.name, evidence, qualifiers=(qualifier, *settings.also))
@@ -86,6 +92,7 @@ def prune(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
 
     Returns the planned steps, and takes none, where only the plan is asked for.
     """
+    run.step("look what uses versions")
     run.record.function = functions.function(run.session, target.name)
     pruning = usage.read(run, settings, target.name)
     if settings.dry_run:
@@ -93,6 +100,7 @@ def prune(run: Run, settings: Settings, target: Target) -> tuple[str, ...] | Non
     with journal.held(run, settings, target.name, needed=bool(pruning.doomed)):
         if pruning.doomed:  # read again, because the lease was free until now
             pruning = usage.read(run, settings, target.name)
+        run.step("delete versions")
         for step in pruning.steps():
             run.say(step)
         usage.delete(run, target.name, pruning.doomed)
@@ -103,6 +111,7 @@ def _way_back(
     run: Run, settings: Settings, target: Target, *, alias: str
 ) -> tuple[Alias, Function]:
     """Read the alias and the version that is to serve again; refuse one that could not."""
+    run.step("find the way back")
     discover.settled(run, target.name)
     before = discover.existing_alias(run, target.name, alias)
     to = settings.to
@@ -142,6 +151,7 @@ class Prepared(NamedTuple):
 
 def _prepare(run: Run, settings: Settings, target: Target, *, alias: str) -> Prepared | None:
     """Read all that a check rests on; None where another deploy has moved on already."""
+    run.step("settle")
     live = discover.live(run, settings, target.name, alias=alias)
     evidence = verdict.start(
         run,

@@ -1,4 +1,4 @@
-"""Hand a finished report to whoever reads it: its folder and the CI service.
+"""Hand a finished report to whoever reads it: its folder, the CI service and a web hook.
 
 The verdict is reached; that nobody can take it changes nothing, and is said.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deployguard import ci
+from deployguard import ci, webhook
 from deployguard.errors import ConfigurationError, DeployguardError
 from deployguard.report import document, files, github, markdown
 from deployguard.run import REPAIRS
@@ -20,21 +20,23 @@ Complain = Callable[[DeployguardError], None]
 
 def to_folder(
     report: Mapping[str, Any], folder: Path, *, forms: Sequence[str], complain: Complain
-) -> tuple[str, int]:
-    """Write the report, and then its other forms; return its path, and the exit code.
+) -> tuple[dict[str, str], int]:
+    """Write the report, and then its other forms; return outputs of their paths, and the exit code.
 
     A run that changed something has to leave a report: without one it did not end well.
     """
     try:
-        path = str(files.write(report, folder))
+        paths = {"report-path": str(files.write(report, folder))}
     except ConfigurationError as error:
         complain(error)
-        return "", int(report["exit_code"]) or error.exit_code
+        return {"report-path": ""}, int(report["exit_code"]) or error.exit_code
     if report["command"] not in REPAIRS:
         for form in forms:
             with _survived(complain):
-                files.render(report, folder, form=form)
-    return path, int(report["exit_code"])
+                written = files.render(report, folder, form=form, complain=complain)
+                paths[f"{form}-path"] = str(written)
+    told = {name: path for name, path in paths.items() if name in ci.OUTPUTS}
+    return told, int(report["exit_code"])
 
 
 def to_ci(
@@ -43,6 +45,7 @@ def to_ci(
     *,
     outputs: Mapping[str, str],
     folder: Path,
+    summary: bool,
     complain: Complain,
 ) -> str:
     """Hand the results to later steps and the summary to readers; return workflow commands."""
@@ -53,10 +56,19 @@ def to_ci(
             folder=folder,
             complain=complain,
         )
-    with _survived(complain):
-        ci.summary(environ, markdown.render(report))
+    if summary:
+        with _survived(complain):
+            ci.summary(environ, markdown.render(report))
     is_github = ci.detect(environ) is ci.Provider.GITHUB
     return github.render(report) if is_github else ""
+
+
+def to_webhook(
+    report: Mapping[str, Any], url: str, environ: Mapping[str, str], *, complain: Complain
+) -> None:
+    """Send the report to where the user wants it."""
+    with _survived(complain):
+        webhook.send(report, url, environ=environ)
 
 
 def outputs_to_ci(
@@ -73,3 +85,5 @@ def _survived(complain: Complain) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         complain(error)
+    except Exception as bug:  # of a form; the verdict stands, and the pipeline is to hear it
+        complain(DeployguardError(f"a bug in deployguard: {type(bug).__name__}: {bug}"))

@@ -86,6 +86,7 @@ class Journal:
 
         Raises: Superseded while somebody else holds it; Refusal where it cannot be understood.
         """
+        self.run.step("take the lease")
         give_up = self.run.now + wait_s
         is_outdated = False
         found = None if needed else self._read()
@@ -137,6 +138,7 @@ class Journal:
         if self._unsettled:
             self.run.say(f"alias {lease.ALIAS} keeps what is left to do, for `deployguard recover`")
             return
+        self.run.step("release the lease")
         try:
             if self.lease is None and not self._is_ours(self._read()):
                 return
@@ -243,7 +245,7 @@ class Journal:
         if self.run.now + PAUSE_S > min(give_up, self.run.timeout_s):
             raise held_by(theirs, self.run.function.name)
         self.run.say(f"waiting for {theirs.by}, which holds the lease until {_at(theirs)}")
-        self.run.wait_until(self.run.now + PAUSE_S)
+        self.run.wait_until(self.run.now + PAUSE_S, why="another run holds the lease")
 
     def _superseded(self) -> Superseded:
         return Superseded(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
-from deployguard.config import PREFIX, Settings
+from deployguard import manual
+from deployguard.config import PREFIX, SECRETS, Settings
 from deployguard.errors import ConfigurationError
 from deployguard.fleet import file as fleet_file
 from deployguard.fleet.file import Entry
@@ -30,29 +30,31 @@ FUNCTIONS = "functions"  # the tables of a fleet, which are no setting
 
 def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
     """Merge what was typed with the environment and the file; raise ConfigurationError."""
-    in_file = _from_file(folder)
+    file, in_file = _from_file(folder)
     in_file.pop(FUNCTIONS, None)
-    return _merged(typed, in_file)
+    return _merged(typed, in_file, file=file)
 
 
 def load_fleet(
     typed: Mapping[str, Any], *, folder: Path, command: str
 ) -> tuple[Settings, tuple[tuple[Entry, Settings], ...]]:
     """Load the settings, and each entry of the file's fleet with settings of its own over them."""
-    in_file = _from_file(folder)
+    file, in_file = _from_file(folder)
     tables = in_file.pop(FUNCTIONS, [])
-    settings = _merged(typed, in_file)
+    settings = _merged(typed, in_file, file=file)
     fields = Settings.model_fields.items()
     allowed = [name for name, each in fields if command in _extra(each)["commands"]]
     entries = fleet_file.parse(tables, allowed=allowed)
-    return settings, tuple((each, _merged(typed, {**in_file, **each.settings})) for each in entries)
+    return settings, tuple(
+        (each, _merged(typed, {**in_file, **each.settings}, file=file)) for each in entries
+    )
 
 
 def _extra(field: FieldInfo) -> Any:
     return field.json_schema_extra
 
 
-def _merged(typed: Mapping[str, Any], in_file: Mapping[str, Any]) -> Settings:
+def _merged(typed: Mapping[str, Any], in_file: Mapping[str, Any], *, file: str) -> Settings:
     _refuse_unknown_names(os.environ)
     from_environment = {
         name for name in Settings.model_fields if os.environ.get(PREFIX + name.upper())
@@ -61,11 +63,11 @@ def _merged(typed: Mapping[str, Any], in_file: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**{**below, **typed})
     except ValidationError as error:
-        raise _explained(error, typed=typed, in_file=below) from error
+        raise _explained(error, typed=typed, in_file=below, file=file) from error
 
 
 def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [*SECRETS, *(PREFIX + name.upper() for name in Settings.model_fields)]
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
             raise ConfigurationError(
@@ -73,7 +75,8 @@ def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
             )
 
 
-def _from_file(folder: Path) -> dict[str, Any]:
+def _from_file(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the first file that has settings, and them."""
     for name, table in FILES.items():
         path = folder / name
         if not path.is_file():
@@ -87,8 +90,8 @@ def _from_file(folder: Path) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise ConfigurationError(f"{name}: {'.'.join(table)} must be a table")
         if document:
-            return _known_keys(document, name)
-    return {}
+            return name, _known_keys(document, name)
+    return "", {}
 
 
 def _known_keys(document: Mapping[str, Any], file: str) -> dict[str, Any]:
@@ -101,22 +104,30 @@ def _known_keys(document: Mapping[str, Any], file: str) -> dict[str, Any]:
     return settings
 
 
-def _did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else "remove it; `--help` lists the settings"
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    return manual.did_you_mean(name, known, otherwise="remove it; `--help` lists the settings")
 
 
 def _explained(
-    error: ValidationError, *, typed: Mapping[str, Any], in_file: Mapping[str, Any]
+    error: ValidationError, *, typed: Mapping[str, Any], in_file: Mapping[str, Any], file: str
 ) -> ConfigurationError:
+    """Say which value cannot be used, where it comes from, and what may have been meant."""
     details = error.errors(include_url=False, include_context=False)[0]
     name = str(details["loc"][0])
-    if name in typed:
-        where = f"--{name.replace('_', '-')}"
-    elif name in in_file:
-        where = f"deployguard.toml: {name}"
-    else:
-        where = PREFIX + name.upper()
-    message = details["msg"].removeprefix("Value error, ")
     got = typed.get(name, in_file.get(name, os.environ.get(PREFIX + name.upper())))
-    return ConfigurationError(f"{where}: {message} (got {got!r})")
+    extra: Any = Settings.model_fields[name].json_schema_extra
+    if name in typed:
+        where, origin = f"--{name.replace('_', '-')}", "it was given on the command line"
+    elif name in in_file:
+        where, origin = f"{file}: {name}", f"it stands in {file}"
+    else:
+        where, origin = PREFIX + name.upper(), "it comes from the environment"
+    message = details["msg"].removeprefix("Value error, ")
+    shown = "" if extra["unshown"] else f" (got {got!r})"
+    return ConfigurationError(f"{where}: {message}{shown}", cause=origin, fix=_meant(name, got))
+
+
+def _meant(name: str, got: Any) -> str:
+    annotation = Settings.model_fields[name].annotation
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return manual.did_you_mean(str(got), choices, otherwise="") if choices else ""

@@ -10,14 +10,16 @@ CHECK, VERIFY, REFRESH = "check", "verify", "refresh"
 ROLLBACK, RECOVER, PRUNE = "rollback", "recover", "prune"
 DOCTOR, ROUTES, HISTORY = "doctor", "routes", "history"
 COMPARE, EXPLAIN = "compare", "explain"
+CANARY_TEST = "canary-test"
+HOOK = "hook"  # of CodeDeploy: what `deployguard.hooks.codedeploy` needs, in its function's role
 PLAN = "plan"  # and what a fleet needs beside the command on each of its functions
 # What asks about a function, and what asks about executions.
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
 INVESTIGATING = (COMPARE, EXPLAIN)
-COMMANDS = (*ASKING, *INVESTIGATING, PLAN)
+COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST, HOOK, PLAN)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
-JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK)
-DISCOVERING = (CHECK, VERIFY, ROUTES)
+JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK, HOOK)
+DISCOVERING = (CHECK, VERIFY, ROUTES, HOOK)
 LOCKING = (CHECK, REFRESH, ROLLBACK, RECOVER, PRUNE)
 UNSHOWN = "the callers that it shows are listed as unknown"
 
@@ -29,7 +31,7 @@ def _rows(
 
 
 NEEDS = (
-    *_rows(Role.OBSERVER, On.FUNCTION, ASKING, "lambda:GetFunction"),
+    *_rows(Role.OBSERVER, On.FUNCTION, (*ASKING, HOOK), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.VERSIONS, (*JUDGING, DOCTOR), "lambda:GetFunction"),
     *_rows(Role.OBSERVER, On.FUNCTION, (*JUDGING, RECOVER, PRUNE, DOCTOR), "lambda:GetAlias"),
     *_rows(
@@ -41,7 +43,7 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.FUNCTION,
-        (VERIFY, ROLLBACK),
+        (VERIFY, ROLLBACK, HOOK),
         "lambda:ListVersionsByFunction",
         without="an old build is not named by its version",
     ),
@@ -70,7 +72,7 @@ NEEDS = (
     *_rows(
         Role.OBSERVER,
         On.ACCOUNT,
-        (CHECK, VERIFY, REFRESH, DOCTOR),
+        (CHECK, VERIFY, REFRESH, DOCTOR, HOOK),
         "cloudwatch:GetMetricStatistics",
         "lambda:GetAccountSettings",
         without="bursts on $LATEST cannot leave room for other callers",
@@ -105,7 +107,7 @@ NEEDS = (
         "lambda:ListFunctions",
         without="that other functions run other images of the repository is not seen",
     ),
-    *_rows(Role.PROBER, On.ROUTES, JUDGING, "lambda:InvokeFunction"),
+    *_rows(Role.PROBER, On.ROUTES, (*JUDGING, CANARY_TEST), "lambda:InvokeFunction"),
     *_rows(
         Role.PROBER,
         On.ROUTES,
@@ -113,7 +115,7 @@ NEEDS = (
         "lambda:InvokeFunction",
         without="whether the canary answers is not known beforehand",
     ),
-    *_rows(Role.PROBER, On.VERSIONS, (CHECK, REFRESH), "lambda:InvokeFunction"),
+    *_rows(Role.PROBER, On.VERSIONS, (CHECK, REFRESH, HOOK), "lambda:InvokeFunction"),
     *_rows(
         Role.SHIFTER,
         On.FUNCTION,
@@ -176,7 +178,9 @@ NEEDS = (
         without="no version is kept for having been invoked of late",
     ),
     *_rows(Role.OBSERVER, On.FUNCTION, (ROUTES,), "lambda:ListAliases"),
-    *_rows(Role.OBSERVER, On.FUNCTION, (CHECK, VERIFY), "lambda:ListAliases", without=UNSHOWN),
+    *_rows(
+        Role.OBSERVER, On.FUNCTION, (CHECK, VERIFY, HOOK), "lambda:ListAliases", without=UNSHOWN
+    ),
     *_rows(
         Role.OBSERVER,
         On.VERSIONS,
@@ -321,6 +325,19 @@ NEEDS = (
         "ecr:DescribeImages",
         "ecr:GetDownloadUrlForLayer",
         without="images have a digest, and no build id, tags or date",
+    ),
+    *_rows(
+        Role.PROBER,
+        On.ACCOUNT,
+        (HOOK,),
+        "codedeploy:PutLifecycleEventHookExecutionStatus",
+    ),
+    *_rows(
+        Role.OBSERVER,
+        On.ACCOUNT,
+        (HOOK,),
+        "codedeploy:GetDeployment",
+        without="DEPLOYGUARD_FUNCTION has to name the version or the alias",
     ),
     *_rows(
         Role.OBSERVER,

@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from deployguard import aging, breadcrumb, burst, judge
+from deployguard import aging, breadcrumb, burst, judge, safe
 from deployguard.aws import canaries, functions, metrics
 from deployguard.breadcrumb import NotABreadcrumb, Replayed
-from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling, State
+from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling
 from deployguard.run import Run
 
 SHARE = 0.5  # of the concurrency that is free; the rest is left to real traffic
@@ -21,24 +21,27 @@ ANSWER_MARGIN_S = 10.0
 def until_ruled(run: Run, evidence: Evidence) -> Evidence:
     """Burst, judge, and burst again; return all evidence."""
     ceiling = free = _free(run, evidence)
+    ruling = judge.ruling(evidence)
     while True:
         run.checkpoint()
-        ruling = judge.ruling(evidence)
         budget = evidence.policy.max_probes - evidence.spent
         if ruling.decided or budget <= 0:
             return evidence
         open_ones = [ruled for ruled in ruling.routes if not ruled.decided]
-        run.wait_until(min(ruled.resume_at for ruled in open_ones))
+        run.wait_until(
+            min(ruled.resume_at for ruled in open_ones), why="another round would add nothing yet"
+        )
         if run.left <= 0:
             return evidence
         due = [ruled for ruled in open_ones if ruled.resume_at <= run.now]
         sizes = _sizes(evidence, due, ceiling=min(budget, ceiling))
         number = len(evidence.rounds) + 1
         fired = fire(run, sizes, number=number, hold_ms=evidence.policy.hold_ms)
-        _tell(run, evidence, fired)
         throttled = any(probe.answer is Answer.THROTTLED for probe in fired.probes)
         ceiling = max(1, sum(sizes.values()) // 2) if throttled else min(free, ceiling * 2)
         evidence = replace(evidence, rounds=(*evidence.rounds, fired))
+        ruling = judge.ruling(evidence)
+        run.saw(fired, evidence, ruling)
 
 
 def until_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
@@ -48,13 +51,14 @@ def until_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
     while resume_at is not None and _can_wait(run, evidence):
         if resume_at > run.now:
             run.say(f"the containers are left alone for {resume_at - run.now:.0f} s, to age")
-        run.wait_until(resume_at)
+        run.wait_until(resume_at, why="containers are to grow older")
         run.checkpoint()
         if evidence.spent + size > evidence.policy.max_probes:
             break
         number, hold_ms = len(evidence.aged) + 1, evidence.policy.hold_ms
         fired = fire(run, {qualifier: size}, number=number, hold_ms=hold_ms, self_test=True)
         evidence = replace(evidence, aged=(*evidence.aged, fired))
+        run.saw(fired, evidence, judge.ruling(evidence))
         resume_at = aging.resume_at(evidence)
     return evidence
 
@@ -184,14 +188,4 @@ def _member(body: bytes, key: str) -> str:
     except (ValueError, RecursionError):
         return ""
     value = document.get(key) if isinstance(document, dict) else None
-    return "".join(c for c in value[:200] if c.isprintable()) if isinstance(value, str) else ""
-
-
-def _tell(run: Run, evidence: Evidence, fired: Round) -> None:
-    states = [judge.state(evidence, probe) for probe in fired.probes]
-    qualifiers = ", ".join(dict.fromkeys(probe.qualifier for probe in fired.probes))
-    counts = ", ".join(f"{states.count(state)} {state}" for state in State if states.count(state))
-    run.say(
-        f"round {fired.number} on {qualifiers}: {len(fired.probes)} probes, "
-        f"{fired.peak_overlap} in flight at once: {counts}"
-    )
+    return safe.short(value) if isinstance(value, str) else ""

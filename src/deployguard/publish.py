@@ -19,6 +19,7 @@ def version(run: Run, latest: Function, *, known: Collection[str]) -> Function:
     A lost answer is safe to ask again: publishing what is published returns that version. A
     refused revision may be our own: it also moves when a state settles.
     """
+    run.step("publish")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             published = _publish(run, latest)

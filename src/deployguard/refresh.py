@@ -56,6 +56,7 @@ def instead_of_failing(
         assert run.record.evidence is not None
         seen = containers(run.record.evidence, State.STALE)
         run.say(f"{len(seen)} stale containers answered: trying the remedy {chosen}")
+        run.step(f"replace containers: {chosen}")
         latest = discover.settled(run, name)
         if chosen is Remedy.PUBLISH:
             version = _published_anew(run, latest)
@@ -82,6 +83,7 @@ def containers(evidence: Evidence, *states: State) -> tuple[str, ...]:
 
 def _look(run: Run, settings: Settings, target: Target, chosen: Remedy) -> Scene:
     """Read what the route runs now, and refuse what the remedy cannot do or must not cost."""
+    run.step("settle")
     qualifiers = (_qualifier(settings, target, chosen), *settings.also)
     latest = discover.settled(run, target.name)
     routes = discover.routes(run, target.name, qualifiers)
@@ -119,6 +121,7 @@ def _warn(run: Run, settings: Settings, latest: Function) -> None:
 
 def _census(run: Run, name: str, scene: Scene, chosen: Remedy) -> tuple[str, ...]:
     """Probe the route as it is, to know afterwards which containers went."""
+    run.step(f"probe {', '.join(scene.qualifiers)} as it is")
     policy = replace(scene.evidence.policy, grace_s=0.0)
     asked = replace(scene.evidence, policy=policy, replacement=Replacement(chosen, 0.0, ()))
     found = verdict.survey(run, name, asked, qualifiers=scene.qualifiers)
@@ -149,6 +152,7 @@ def _published_anew(run: Run, latest: Function) -> Function:
 def _replace_in_place(run: Run, settings: Settings, scene: Scene, chosen: Remedy) -> float:
     """Carry a remedy out that changes no version; return when it took effect."""
     name = scene.latest.name
+    run.step(f"replace containers: {chosen}")
     if chosen is Remedy.CONFIGURE:
         remedy.set_variable(run, scene.latest)
         return run.function.modified
@@ -157,7 +161,7 @@ def _replace_in_place(run: Run, settings: Settings, scene: Scene, chosen: Remedy
     with remedy.drained(run, name):
         at = run.session.now()
         run.say(f"no invocation of {name} starts for {settings.drain:g} s")
-        run.wait_until(run.now + settings.drain)
+        run.wait_until(run.now + settings.drain, why="running invocations end")
     return at
 
 

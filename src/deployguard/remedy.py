@@ -121,6 +121,7 @@ def drained(run: Run, function: str) -> Iterator[None]:
 
 
 def _restore_drained(run: Run, function: str, intent: Intent, *, is_known: bool) -> None:
+    run.step("restore reserved concurrency")
     try:
         restore_reserved(run, function, intent, is_known=is_known)
     except Superseded as theirs:

@@ -22,7 +22,8 @@ from deployguard.errors import (
     Superseded,
     Withheld,
 )
-from deployguard.model import Change, Evidence, Expected, Ruling, Verdict
+from deployguard.model import Change, Evidence, Expected, Round, Ruling, Verdict
+from deployguard.progress import Detail, Said, Saw, Step, Tell
 from deployguard.resources import Alias, Function
 
 if TYPE_CHECKING:
@@ -102,19 +103,18 @@ class Record:
 class Run:
     """The resources of one run; times are monotonic seconds since it began."""
 
-    def __init__(
-        self, session: Session, record: Record, *, timeout_s: float, say: Callable[[str], None]
-    ) -> None:
-        """Start the clock."""
+    def __init__(self, session: Session, record: Record, *, timeout_s: float) -> None:
+        """Start the clock; nobody listens yet."""
         self.session = session
         self.record = record
-        self.say = say
+        self.tell: Tell = lambda _: None
         self.journal: Journal | None = None  # while the lease is held
         self.resources = ExitStack()
         self._lines: Connections | None = None
         self.began = time.monotonic()
         self.timeout_s = timeout_s
         session.hurry(timeout_s + OVERTIME_S)
+        session.explain = self.explain
         self._signal: int | None = None
         self._signalled_at = 0.0
         self._woken = threading.Event()
@@ -131,6 +131,22 @@ class Run:
     def left(self) -> float:
         """Return the seconds that are left before the deadline."""
         return self.timeout_s - self.now
+
+    def step(self, title: str) -> None:
+        """Begin the next step of the story."""
+        self.tell(Step(title))
+
+    def say(self, text: str) -> None:
+        """Tell something that everybody may want to know."""
+        self.tell(Said(text))
+
+    def explain(self, text: str) -> None:
+        """Tell something that only matters to who asks why."""
+        self.tell(Detail(text))
+
+    def saw(self, last: Round, evidence: Evidence, ruling: Ruling) -> None:
+        """Tell what a round of probes brought."""
+        self.tell(Saw(last, evidence, ruling))
 
     def interrupt(self, number: int) -> None:
         """Note the first signal, and raise Interrupted from wherever the run is."""
@@ -194,9 +210,12 @@ class Run:
         finally:
             self._is_finishing = False
 
-    def wait_until(self, moment: float) -> None:
+    def wait_until(self, moment: float, *, why: str) -> None:
         """Sleep until a moment of the run, but not past its deadline."""
-        self._woken.wait(max(0.0, min(moment, self.timeout_s) - self.now))
+        seconds = max(0.0, min(moment, self.timeout_s) - self.now)
+        if seconds:
+            self.explain(f"waiting {seconds:.1f} s: {why}")
+        self._woken.wait(seconds)
         self.heed()
 
     @property

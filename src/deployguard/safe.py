@@ -12,13 +12,18 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+SHORT = 200
 # GitHub cuts a message at 4,096 characters.
 LONGEST_MESSAGE = 4_000
 # GitLab refuses a whole dotenv file above 5 KB.
 LONGEST_DOTENV_VALUE = 512
 
 NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+PART = re.compile(r"`[^`]+`|[^\s`]+|`")
+WORD = re.compile(r"\(?[^\W\d_][^\W_]*(?:['-][^\W_]+)*[.,;:!?)]{0,2}|\d+(?:\.\d+)?%?[,;:]?|[,.;:)]")
+MERMAID = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -37,9 +42,14 @@ def line(text: str) -> str:
     return log(" ".join(re.split(r"[\t\n\r\x0b\x0c]", text)))
 
 
+def short(text: str) -> str:
+    """Return the start of a text, as one line of a log."""
+    return line(text[:SHORT])[:SHORT]
+
+
 def html(text: str) -> str:
     """Return text for an element or a quoted attribute of HTML or SVG."""
-    return entities.escape(log(text), quote=True)
+    return entities.escape(xml(text), quote=True)
 
 
 def xml(text: str) -> str:
@@ -52,8 +62,26 @@ def markdown(text: str) -> str:
 
     As entities its punctuation forms no markup, and in code no `@name` is notified.
     """
-    spelt = "".join(c if c.isalnum() or c in " -" else f"&#{ord(c)};" for c in line(text))
-    return f"<code>{spelt}</code>"
+    return f"<code>{_spelt(line(text))}</code>"
+
+
+def _spelt(text: str) -> str:
+    return "".join(c if c.isalnum() or c in " -" else f"&#{ord(c)};" for c in text)
+
+
+def prose(text: str) -> str:
+    """Return text as words of Markdown; what is more than a word becomes code.
+
+    So no `@name` is notified, and no `#1` or address becomes a link.
+    """
+    return PART.sub(lambda part: _word(part[0]), line(text).strip())
+
+
+def _word(text: str) -> str:
+    if WORD.fullmatch(text):
+        return text
+    code = text.rstrip(".,;") or text
+    return markdown(code.strip("`") or code) + text[len(code) :]
 
 
 def fenced(text: str) -> str:
@@ -63,14 +91,44 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{log(text).rstrip()}\n{fence}\n"
 
 
-def json(document: Mapping[str, Any]) -> str:
+def json(document: Mapping[str, Any] | list[Any]) -> str:
     """Return a document as JSON that forms no command in a log either."""
     return notation.dumps(document, indent=1, allow_nan=False).replace("##", "#\\u0023") + "\n"
+
+
+def mermaid(text: str) -> str:
+    """Return text for a quoted label of a Mermaid graph."""
+    return line(text).translate(MERMAID)
+
+
+def url(text: str) -> str:
+    """Return text as one part of a URL."""
+    return quote(text, safe="", errors="backslashreplace")
 
 
 def command(name: str, *, title: str, message: str) -> str:
     """Return a workflow command that makes GitHub show a message."""
     return f"::{name} title={_property(title)}::{_data(message)}"
+
+
+def group(title: str) -> str:
+    """Return the workflow command that begins a group in a log of GitHub's."""
+    return f"::group::{_data(line(title))}\n"
+
+
+def group_end() -> str:
+    """Return the workflow command that ends a group."""
+    return "::endgroup::\n"
+
+
+def section(name: str, title: str, *, at: int) -> str:
+    """Return what begins a section in a log of GitLab's; its name is ours."""
+    return f"\x1b[0Ksection_start:{at}:{name}[collapsed=true]\r\x1b[0K{line(title)}\n"
+
+
+def section_end(name: str, *, at: int) -> str:
+    """Return what ends a section."""
+    return f"\x1b[0Ksection_end:{at}:{name}\r\x1b[0K\n"
 
 
 def outputs(values: Mapping[str, str], *, token: str) -> str:

@@ -33,6 +33,7 @@ class Move:
 
     def to(self, version: str) -> None:
         """Send all traffic to a version; raise Superseded where somebody else moved the alias."""
+        self.run.step(f"move {self.intent.name} to version {version}")
         before = self.intent
         intent = replace(before, after=tuple(dict.fromkeys((*before.after, version))))
         self.run.note(intent)
@@ -57,6 +58,7 @@ class Move:
 
     def put_back(self) -> None:
         """Give the alias back what it served, unless somebody else moved it since."""
+        self.run.step(f"put {self.intent.name} back")
         try:
             is_known = self.intent.is_ours(lease.alias_text(self.current))
             restore(self.run, self.function, self.intent, known=self.current if is_known else None)

@@ -50,6 +50,7 @@ def _aged_s(run: Run, settings: Settings) -> float:
 
 def before_traffic(run: Run, evidence: Evidence, version: Function) -> Evidence:
     """Probe a version that no caller reaches yet, and add what that shows."""
+    run.step(f"probe version {version.version}")
     gate = Route(BEFORE_TRAFFIC, version.version, {version.version: 1.0})
     digests = {**evidence.digests, version.version: version.digest or ""}
     evidence = of_probes(run, replace(evidence, routes=(gate,), digests=digests))
@@ -58,8 +59,10 @@ def before_traffic(run: Run, evidence: Evidence, version: Function) -> Evidence:
 
 def of_routes(run: Run, name: str, evidence: Evidence, *, qualifiers: tuple[str, ...]) -> None:
     """Probe what each qualifier serves, and make sure afterwards that it still serves it."""
+    run.step(f"probe {', '.join(qualifiers)}")
     evidence, routes = _with_routes(run, name, evidence, qualifiers)
     evidence = _grown_old(run, of_probes(run, evidence), qualifier=qualifiers[0])
+    run.step("judge")
     superseded = discover.changes_since(run, name, routes, digests=evidence.digests)
     rule(run, replace(evidence, superseded=superseded))
 
@@ -69,6 +72,7 @@ def _grown_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
     is_fresh = judge.worst(each.verdict for each in run.ruling.routes) is Verdict.FRESH
     if not evidence.policy.aged_s or evidence.aged or not is_fresh:
         return evidence
+    run.step(f"probe {qualifier} again, as its containers age")
     evidence = probe.until_old(run, evidence, qualifier=qualifier)
     rule(run, evidence)
     return evidence
@@ -135,4 +139,5 @@ def name_old_builds(run: Run, name: str) -> None:
     """Look up whose the old builds are; it takes a while, so an alias is put back first."""
     evidence = run.record.evidence
     if evidence is not None and run.record.verdict is Verdict.STALE:
+        run.step("name the old builds")
         rule(run, replace(evidence, builds=discover.builds(run, name)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -13,42 +12,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import deployguard.canary
 from deployguard.lab import images
 from deployguard.lab.client import Client
 from deployguard.lab.serve import running_lab
+from tests.ci import programs
 from tests.guard.world import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
-HANDLER = b"""\
-from deployguard_canary import canary
 
 
-@canary
-def handler(event, context):
-    return {"ok": True}
-"""
-
-
-def ship(lab: Client, function: str, *, stamped: str) -> None:
-    """Put build-1 behind the alias live, then update the function to build-2."""
-    functions, registry = lab.client("lambda"), lab.client("ecr")
-
-    def push(build_id: str, stamped: str) -> str:
-        return images.push(_image(build_id, stamped), repository=function, ecr=registry)
-
+def begin(lab: Client, function: str) -> None:
+    """Put build-1 behind the alias live."""
+    functions = lab.client("lambda")
     functions.create_function(
         FunctionName=function,
         PackageType="Image",
         Role=ROLE,
         Timeout=30,
         Publish=True,
-        Code={"ImageUri": push("build-1", "build-1")},
+        Code={"ImageUri": _push(lab, function, programs.image("build-1", "build-1"))},
     )
     functions.get_waiter("function_active_v2").wait(FunctionName=function)
     functions.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
-    functions.update_function_code(FunctionName=function, ImageUri=push("build-2", stamped))
+
+
+def ship(lab: Client, function: str, *, stamped: str) -> None:
+    """Put build-1 behind the alias live, then update the function to build-2."""
+    begin(lab, function)
+    functions, uri = lab.client("lambda"), _push(lab, function, programs.image("build-2", stamped))
+    functions.update_function_code(FunctionName=function, ImageUri=uri)
     functions.get_waiter("function_updated_v2").wait(FunctionName=function)
+
+
+def _push(lab: Client, function: str, built: images.OciImage) -> str:
+    return images.push(built, repository=function, ecr=lab.client("ecr"))
 
 
 def ship_good_and_bad(lab: Client) -> None:
@@ -64,11 +61,12 @@ def ship_good_and_bad(lab: Client) -> None:
 @contextmanager
 def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     """Kill the check of a function, while the block runs, once it has moved the alias."""
+    lab.clear_faults()
     lab.fault(operation="UpdateAlias", function=function, alias="live", phase="after", kind="hold")
 
     def kill() -> None:
-        eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600)
-        os.kill(_process_of(function), signal.SIGKILL)
+        eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600, look_s=0.2)
+        os.kill(_process_of(lab, function), signal.SIGKILL)
         lab.set(clock_step_s=120.0)  # its lease runs out
         lab.release()
 
@@ -78,13 +76,14 @@ def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     killer.join(timeout=1)
 
 
-def _process_of(function: str) -> int:
-    """Return the process of the guard that checks a function."""
+def _process_of(lab: Client, function: str) -> int:
+    """Return the process of the guard that checks a function of this lab: others are tested too."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            variables = (process / "environ").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
             command = (process / "cmdline").read_bytes().split(b"\0")
-            if f"DEPLOYGUARD_FUNCTION={function}".encode() in variables and b"check" in command:
+            named = f"DEPLOYGUARD_FUNCTION={function}" in variables or function.encode() in command
+            if b"check" in command and named and f"AWS_ENDPOINT_URL={lab.endpoint}" in variables:
                 return int(process.name)
     raise AssertionError(f"no process checks {function}")
 
@@ -93,18 +92,6 @@ def live_version(lab: Client, function: str) -> str:
     """Return the version that real traffic gets."""
     alias: dict[str, Any] = lab.client("lambda").get_alias(FunctionName=function, Name="live")
     return str(alias["FunctionVersion"])
-
-
-def _image(build_id: str, stamped: str) -> images.OciImage:
-    stamp = {"schema": "deployguard/stamp/v1", "build_id": stamped}
-    return images.of_files(
-        {
-            "app.py": HANDLER,
-            "deployguard_canary.py": Path(deployguard.canary.__file__).read_bytes(),
-            "build-stamp.json": json.dumps(stamp).encode(),
-        },
-        labels={"dev.deployguard.build-id": build_id},
-    )
 
 
 def main() -> None:

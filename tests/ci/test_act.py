@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from deployguard.lab.client import Client
-from tests.ci import cloud, tools
+from tests.ci import cloud, programs, tools
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,6 +50,52 @@ jobs:
 """
 
 
+ATTEST = """\
+cp -- "$PREDICATE_PATH" "$UPLOADS/predicate"
+printf '%s %s' "$SUBJECT_DIGEST" "$PREDICATE_TYPE" > "$UPLOADS/attested"
+"""
+# The actions of others that the documentation names, as far as it uses them.
+OTHERS = {
+    "actions/upload-artifact": (("name", "path"), 'cp -R -- "$PATH_" "$UPLOADS/$GITHUB_JOB"'),
+    "actions/attest": (
+        ("subject-name", "subject-digest", "predicate-type", "predicate-path"),
+        ATTEST,
+    ),
+    "aws-actions/configure-aws-credentials": (
+        ("role-to-assume", "aws-region"),
+        'echo "AWS_DEFAULT_REGION=$AWS_REGION" >> "$GITHUB_ENV"',
+    ),
+    "aws-actions/amazon-ecr-login": ((), "true"),
+}
+ANY_SHA = "0" * 40
+
+
+def other(inputs: tuple[str, ...], command: str) -> dict[str, Any]:
+    """Return an action that stands for another's."""
+    step = {
+        "shell": "bash",
+        "run": command,
+        "env": {
+            {"path": "PATH_"}.get(name, name.upper().replace("-", "_")): f"${{{{ inputs.{name} }}}}"
+            for name in inputs
+        },
+    }
+    taken = {name: {"description": name, "required": True} for name in inputs}
+    runs = {"using": "composite", "steps": [step]}
+    return {"name": "other", "description": "other", "inputs": taken, "runs": runs}
+
+
+def shown(text: str, job: str) -> dict[str, Any]:
+    """Return a workflow of the documentation with one job, of a function named as it."""
+    text = re.sub(r"OWNER/deployguard@\w+", "acme/deployguard@v1", text)
+    text = re.sub(r"@(SHA|[0-9a-f]{40})\b", f"@{ANY_SHA}", text)
+    text = re.sub(r"(function(?:-name)?:? |amazonaws.com/)reports\b", rf"\g<1>{job}", text)
+    workflow: dict[str, Any] = {"on": "push", **YAML(typ="safe", pure=True).load(text)}
+    (found,) = workflow["jobs"].values()
+    found["steps"].insert(0, {"run": 'echo "$STAND_INS" >> "$GITHUB_PATH"'})
+    return {**workflow, "jobs": {job: found}}
+
+
 @dataclass(frozen=True)
 class Run:
     """What act did, by its log of events."""
@@ -80,6 +127,13 @@ class Run:
             for event in self.events
             if event.get("command") == "error" and event["stepID"][0] == step
         ]
+
+    def ended(self, job: str) -> str:
+        """Return how a job ended."""
+        (result,) = [
+            e["jobResult"] for e in self.events if e.get("jobID") == job and "jobResult" in e
+        ]
+        return str(result)
 
     def of(self, step: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event.get("stepID") == [step]]
@@ -114,10 +168,39 @@ def selftest(act: Act) -> Run:
 
 
 @pytest.fixture(scope="module")
-def user(act: Act, project: Path, lab: Client) -> Run:
-    (project / "user.yml").write_text(WORKFLOW)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hold what stands for other programs and actions, and what those were given."""
+    folder = tmp_path_factory.mktemp("stand-ins")
+    programs.install(folder / "bin", *programs.PROGRAMS)
+    (folder / "uploads").mkdir()
+    for name, (inputs, command) in OTHERS.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "action.yml").write_text(json.dumps(other(inputs, command)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def user(act: Act, project: Path, lab: Client, folder: Path) -> Run:
+    """Run what a user wrote, and all that the documentation shows."""
+    cloud.begin(lab, "readme")
+    cloud.begin(lab, "example")
+    cloud.ship(lab, "docs", stamped="build-1")
+    texts = {
+        "readme": tools.block("README.md", "jobs:"),
+        "docs": tools.block("docs/ci.md", "name: deploy"),
+        "example": (tools.ROOT / "examples" / "github" / "deploy.yml").read_text(),
+    }
+    workflows = project / "workflows"
+    workflows.mkdir()
+    (workflows / "user.yml").write_text(WORKFLOW)
+    for job, text in texts.items():
+        (workflows / f"{job}.yml").write_text(json.dumps(shown(text, job)))
+    options = ["--local-repository", f"acme/deployguard@v1={project}"]
+    for name in OTHERS:
+        options += ["--local-repository", f"{name}@{ANY_SHA}={folder / name}"]
+    options += ["--env", f"STAND_INS={folder / 'bin'}", "--env", f"UPLOADS={folder / 'uploads'}"]
     with cloud.killing_the_check_of(lab, "killed"):
-        return act("user.yml", "--local-repository", f"acme/deployguard@v1={project}")
+        return act("workflows", *options)
 
 
 def test_the_selftest_workflow_passes(selftest: Run) -> None:
@@ -129,8 +212,8 @@ def test_a_good_deploy_passes_and_takes_the_traffic(selftest: Run, lab: Client) 
     assert cloud.live_version(lab, "good") == "2"
     outputs = selftest.outputs("good")
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", outputs.pop("image-digest"))
-    assert Path(outputs.pop("report-path")).name == "report.json"
-    assert outputs == {
+    assert Path(outputs["report-path"]).name == "report.json"
+    assert {name: text for name, text in outputs.items() if not name.endswith("-path")} == {
         "verdict": "FRESH",
         "exit-code": "0",
         "build-id": "build-2",
@@ -187,3 +270,29 @@ def test_what_a_killed_run_left_is_put_back_in_the_same_job(user: Run, lab: Clie
     assert user.result("killed") == "failure", user.text
     assert "put alias live back to version 1" in user.text
     assert cloud.live_version(lab, "killed") == "1"
+
+
+@pytest.mark.parametrize("job", ["readme", "example"])
+def test_a_job_of_the_documentation_builds_deploys_and_takes_the_traffic(
+    user: Run, lab: Client, job: str
+) -> None:
+    assert user.ended(job) == "success", user.text
+    assert cloud.live_version(lab, job) == "2"
+
+
+def test_a_job_of_the_documentation_fails_for_a_stale_deploy_and_uploads_the_report(
+    user: Run, lab: Client, folder: Path
+) -> None:
+    assert user.ended("docs") == "failure", user.text
+    assert cloud.live_version(lab, "docs") == "1"
+    report = json.loads((folder / "uploads" / "docs").read_text())
+    assert report["verdict"] == "STALE"
+
+
+def test_the_example_attests_that_the_image_was_seen_to_run(user: Run, folder: Path) -> None:
+    assert user.ended("example") == "success", user.text
+    digest, kind = (folder / "uploads" / "attested").read_text().split()
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+    assert kind.startswith("https://in-toto.io/attestation/test-result/")
+    predicate = json.loads((folder / "uploads" / "predicate").read_text())
+    assert predicate["result"] == "PASSED"

@@ -17,8 +17,8 @@ from tests.ci.tools import ROOT
 
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-# `format` chooses what a person reads on stdout; a job's results travel in files.
-NOT_INPUTS = {"format"}
+# They choose what a person reads: results travel in files; DEPLOYGUARD_VERBOSITY of a job counts.
+NOT_INPUTS = {"format", "verbosity"}
 
 
 def load(text: str) -> Any:
@@ -34,6 +34,20 @@ def settings_of_check() -> set[str]:
 def takes(extra: dict[str, Any], command: str) -> bool:
     return command in extra["commands"]
 
+
+THE_TEMPLATES_OWN = {
+    "job-name",
+    "stage",
+    "job-image",
+    "package",
+    "command",
+    "environment",
+    "resource-group",
+    "role-arn",
+    "aud",
+    "region",
+    "allow-failure",
+}
 
 ACTION = load((ROOT / "action.yml").read_text())
 SPEC, JOB = (load(document) for document in TEMPLATE.read_text().split("\n---\n"))
@@ -62,8 +76,7 @@ def test_every_setting_of_check_is_an_input_of_the_action_and_nothing_else_is() 
 
 
 def test_every_setting_of_check_is_an_input_of_the_template_and_nothing_else_is() -> None:
-    own = {"job-name", "stage", "job-image", "package"}
-    assert sorted(SPEC["spec"]["inputs"].keys() - own) == INPUTS
+    assert sorted(SPEC["spec"]["inputs"].keys() - THE_TEMPLATES_OWN) == INPUTS
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -99,7 +112,9 @@ def test_the_choices_are_the_settings_choices() -> None:
     choices = get_args(Settings.model_fields["on_stale"].annotation)
     assert SPEC["spec"]["inputs"]["on-stale"]["options"] == ["", *choices]
     assert named(ACTION["inputs"]["on-stale"]) == set(choices)
-    assert named(ACTION["inputs"]["command"]) == set(RUNNING)
+    commands = {*RUNNING, "doctor"}
+    assert named(ACTION["inputs"]["command"]) == commands
+    assert set(SPEC["spec"]["inputs"]["command"]["options"]) == commands
 
 
 def test_the_templates_report_folder_is_the_default_one() -> None:
@@ -117,14 +132,25 @@ def test_the_actions_outputs_are_those_that_are_written() -> None:
     }
 
 
-def test_the_dotenv_report_is_the_file_that_is_written() -> None:
-    expected = f"$[[ inputs.report-dir ]]/{ci.DOTENV_FILE}"
-    assert JOB["artifacts"]["reports"]["dotenv"] == expected
+def test_the_reports_of_the_template_are_the_files_that_are_written() -> None:
+    names = {"dotenv": ci.DOTENV_FILE, "junit": "junit.xml", "annotations": "gl-annotations.json"}
+    expected = {kind: f"$[[ inputs.report-dir ]]/{name}" for kind, name in names.items()}
+    assert JOB["artifacts"]["reports"] == expected
     assert JOB["artifacts"]["when"] == "always"
 
 
+def test_the_templates_job_verifies_an_environment_and_deploys_none() -> None:
+    assert JOB["environment"] == {"name": "$[[ inputs.environment ]]", "action": "verify"}
+
+
+def test_no_exit_code_of_deployguard_is_only_a_warning_unless_that_is_asked_for() -> None:
+    (code,) = SPEC["spec"]["inputs"]["allow-failure"]["default"]
+    readme = (ROOT / "README.md").read_text()
+    assert f"\n| {code} " not in readme
+
+
 def test_no_input_is_pasted_into_the_templates_script() -> None:
-    assert "[[" not in " ".join(JOB["script"])
+    assert "[[" not in " ".join([*JOB["script"], *JOB["after_script"]])
 
 
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *WORKFLOWS], ids=lambda path: path.name)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from deployguard.lab.client import Client
-from tests.ci import cloud, tools
+from tests.ci import cloud, programs, tools
 
 pytestmark = pytest.mark.timeout(600)
 
+KEYLESS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 PIPELINE = """\
 include:
   - local: templates/deployguard/template.yml
@@ -30,7 +32,7 @@ include:
       package: "."
   - local: templates/deployguard/template.yml
     inputs: {job-name: check-killed, function: killed, package: ".", report-dir: report-killed}
-stages: [deploy, after]
+stages: [deploy, verify, check-again, after]
 after-good:
   stage: after
   needs: [check-good]
@@ -43,6 +45,51 @@ after-bad:
   when: always
   script: *print
 """
+
+
+# What the documentation and the example show, of functions named as these jobs.
+SHOWN = {
+    "readme": tools.block("README.md", "include:"),
+    "docs": tools.block("docs/ci.md", "stages:"),
+    "example": (tools.ROOT / "examples" / "gitlab" / ".gitlab-ci.yml").read_text(),
+}
+LAST = "check-again"
+
+
+def load(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return document
+
+
+def shown(job: str, *, sha: str) -> dict[str, Any]:
+    """Return what is shown as a part of one pipeline, whose included job has a name of its own."""
+    text = re.sub(r"\bSHA\b", sha, SHOWN[job].replace("OWNER", "acme"))
+    text = text.replace("/tmp/token", "token")
+    part = load(text.replace("reports:$CI", f"{job}:$CI").replace("-name reports", f"-name {job}"))
+    part.get("deploy", {}).pop("services", None)  # a shell has none
+    (template,) = part["include"]
+    template["inputs"] |= {"job-name": f"check-{job}", "function": job, "package": "."}
+    if "project" in template:  # which would be fetched from a GitLab
+        part["include"] = [{"local": template["file"], "inputs": template["inputs"]}]
+    return part
+
+
+def pipeline(*, sha: str) -> dict[str, Any]:
+    """Return everything as one pipeline."""
+    parts = [shown(job, sha=sha) for job in SHOWN]
+    whole = load(PIPELINE)
+    whole["include"] += [template for part in parts for template in part["include"]]
+    whole["variables"] = {k: v for part in parts for k, v in part.get("variables", {}).items()}
+    # The one in the README checks the image that the example deploys, once that was checked.
+    for template in whole["include"]:
+        if template["inputs"]["job-name"] == "check-readme":
+            template["inputs"] |= {"function": "example", "stage": LAST}
+    for part in parts:
+        whole |= {k: v for k, v in part.items() if k not in ("stages", "include", "variables")}
+    whole["check-good"] = {"variables": {"INSTALL_FOR_REAL": "1"}}
+    # This one signs in by an id token, which gitlab-ci-local makes none of, and has no keys.
+    whole["check-docs"] = {"variables": {"GUARD_ID_TOKEN": "token", **KEYLESS}}
+    return whole
 
 
 @dataclass(frozen=True)
@@ -80,19 +127,31 @@ class Run:
 def run(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     tools.need("rsync")
     program = tools.need("gitlab-ci-local")
-    (project / ".gitlab-ci.yml").write_text(PIPELINE)
     template = project / "templates" / "deployguard" / "template.yml"
     # gitlab-ci-local knows only plain values in a job's variables.
     plain = re.sub(r"\{value: (\".*\"), expand: false\}", r"\1", template.read_text())
     template.write_text(plain)
+    tools.git(project, "commit", "-q", "-a", "-m", "plain")
+    whole = pipeline(sha=tools.git(project, "rev-parse", "HEAD"))
+    whole["variables"] |= {"GOOD": "good", **lab.environment}
+    (project / ".gitlab-ci.yml").write_text(json.dumps(whole))
     tools.git(project, "add", "-A")
-    command = [program, "--force-shell-executor", "--variable", "GOOD=good"]
-    for name, value in lab.environment.items():
-        command += ["--variable", f"{name}={value}"]
-    environ = tools.clean_environment(tmp_path_factory.mktemp("gitlab") / "home")
+    folder = tmp_path_factory.mktemp("gitlab")
+    environ = tools.clean_environment(folder / "home")
+    stand_ins = programs.install(folder / "bin", *programs.PROGRAMS)
+    environ["PATH"] = os.pathsep.join([str(stand_ins), environ["PATH"]])
+    cloud.ship(lab, "docs", stamped="build-2")
+    cloud.begin(lab, "example")
     with cloud.killing_the_check_of(lab, "killed"):
         done = subprocess.run(
-            command, cwd=project, env=environ, capture_output=True, text=True, check=False
+            [program, "--force-shell-executor"],
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+            cwd=project,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     return Run(text, project / ".gitlab-ci-local" / "artifacts")
@@ -122,3 +181,28 @@ def test_what_a_killed_run_left_is_put_back_after_the_script(run: Run, lab: Clie
     assert run.exit_code("check-killed") == 137
     assert "put alias live back to version 1" in run.text
     assert cloud.live_version(lab, "killed") == "1"
+
+
+def test_the_pipeline_of_the_example_builds_deploys_and_takes_the_traffic(
+    run: Run, lab: Client
+) -> None:
+    assert run.result("check-example") == "PASS", run.text
+    assert cloud.live_version(lab, "example") == "2"
+    assert run.report("check-example")["functions"][0]["expected"]["link"] == "verified"
+
+
+def test_the_job_of_the_readme_passes_for_what_is_live_already(run: Run) -> None:
+    assert run.result("check-readme") == "PASS", run.text
+
+
+def test_a_role_is_signed_in_to_by_the_jobs_id_token_and_nothing_of_it_is_left(
+    run: Run, lab: Client
+) -> None:
+    assert run.result("check-docs") == "PASS", run.text
+    assert [call for call in lab.calls() if "AssumeRoleWithWebIdentity" in call], lab.calls()
+    assert not list(Path("/tmp").glob("deployguard-*/token"))
+
+
+def test_the_report_is_collected_as_tests_and_links(run: Run) -> None:
+    found = {path.name for path in (run.artifacts / "check-docs").rglob("*") if path.is_file()}
+    assert {"deployguard.env", "junit.xml", "gl-annotations.json", "report.json"} <= found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (Path(sys.executable).parent, ROOT / ".venv" / "npm" / "node_modules" / ".bin")
+WHEELS = ROOT / ".venv" / "wheels"
 PROJECT = (
     ".github",
     ".gitignore",
@@ -25,13 +27,13 @@ PROJECT = (
 )
 
 
-def need(tool: str) -> str:
-    """Return a program's path; where it is missing, skip the test, but in CI fail it."""
+def need(tool: str, *others: str) -> str:
+    """Return the path of a program, or of one like it; without, skip the test, but in CI fail."""
     path = os.pathsep.join([*map(str, PLACES), os.environ["PATH"]])
-    found = shutil.which(tool, path=path)
+    found = next(filter(None, (shutil.which(name, path=path) for name in (tool, *others))), None)
     if found:
         return found
-    message = f"{tool} is not installed: run `make tools` (and, for rsync, the system's packages)"
+    message = f"{tool} is not installed: run `make tools`; rsync, chromium and shells are packages"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
@@ -58,10 +60,14 @@ def copy_project(folder: Path) -> None:
         git(folder, *command.split())
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run git with nothing of this machine's own configuration."""
+def git(folder: Path, *arguments: str) -> str:
+    """Run git with nothing of this machine's own configuration; return what it says."""
     environ = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", *arguments], cwd=folder, env=environ, check=True)
+    run = ["git", *arguments]
+    done = subprocess.run(
+        run, cwd=folder, env=environ, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.strip()
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -72,4 +78,18 @@ def clean_environment(home: Path) -> dict[str, str]:
     # The Python that the test environment was made with: in that one deployguard is not installed.
     path = [str(Path(sys.base_prefix) / "bin")]
     path += [part for part in kept["PATH"].split(os.pathsep) if Path(part) != PLACES[0]]
-    return kept | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+    return kept | _from_wheels() | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+
+
+def _from_wheels() -> dict[str, str]:
+    """Let pip install from what `make tools` has downloaded: reading an index takes it longer."""
+    if not WHEELS.is_dir():
+        return {}
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS), "PIP_COMPILE": "0"}
+
+
+def block(page: str, start: str) -> str:
+    """Return the one YAML block of a page that begins so."""
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
+    (found,) = [text for text in blocks if text.startswith(start)]
+    return str(found)

@@ -11,6 +11,13 @@ from tests.guard.world import FOR_EVER, Team
 
 
 @pytest.fixture
+def lab(lab: Client) -> Client:
+    """Hand out the lab, which forks its containers: that is most of what they cost."""
+    lab.set(zygote=True)
+    return lab
+
+
+@pytest.fixture
 def team(lab: Client, tmp_path: Path) -> Team:
     """Hand out a team with nothing deployed yet."""
     return Team(lab, tmp_path)

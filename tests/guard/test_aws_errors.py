@@ -51,6 +51,18 @@ def session(lab: Client, monkeypatch: pytest.MonkeyPatch) -> Session:
     return Session()
 
 
+@pytest.fixture(scope="module")
+def asking_once(shared_lab: Client) -> Session:
+    """Hand out one session for all error codes, as to make one is most of such a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shared_lab.environment.items():
+            patch.setenv(name, value)
+        session = Session()
+        session.deadline = 0.0
+        session.client("lambda")  # made while the lab is what the variables lead to
+    return session
+
+
 def read(session: Session) -> AwsFailure:
     """Return how reading a function fails."""
     with pytest.raises(AwsFailure) as caught:
@@ -67,11 +79,10 @@ def write(session: Session) -> AwsFailure:
 
 @pytest.mark.parametrize(("code", "trouble"), CODES)
 def test_a_code_means_the_same_to_a_read_and_a_write(
-    lab: Client, session: Session, code: str, trouble: Trouble
+    lab: Client, asking_once: Session, code: str, trouble: Trouble
 ) -> None:
-    session.deadline = 0.0
     lab.fault(operation="*", kind="error", status=STATUS[trouble], code=code, **EVERY)
-    reading, writing = read(session), write(session)
+    reading, writing = read(asking_once), write(asking_once)
     assert reading.trouble is writing.trouble is trouble
     assert type(reading) is KINDS.get(trouble, AwsFailure)
     assert reading.code == code

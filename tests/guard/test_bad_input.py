@@ -36,8 +36,12 @@ def refused(finished: Finished, *said: str, exit_code: int = 2) -> None:
         (["check", "reports", "--timeout", "nan"], "--timeout"),
         (["check", "reports", "--timeout", "-1"], "--timeout"),
         (["check", "reports", "--hold-ms", "10001"], "--hold-ms"),
-        (["check", "reports", "--on-stale", "shrug"], "--on-stale"),
+        (["check", "reports", "--on-stale", "shrug"], "--on-stale: 'shrug' is none of fail,"),
+        (["check", "reports", "--on-stale", "refrsh"], "did you mean refresh?"),
+        (["check", "reports", "--on-stale", "refrsh"], "it was given on the command line"),
         (["check", "reports", "--no-such-flag"], "--no-such-flag"),
+        (["check", "reports", "--timeoutt=5"], "did you mean --timeout?"),
+        (["chek"], "did you mean check?"),
         (["report", "--replay", "nowhere.json"], "nowhere.json"),
         (["conquer"], "conquer"),
         ([], "COMMAND"),
@@ -56,7 +60,9 @@ def test_an_image_that_is_no_ecr_uri(team: Team) -> None:
     ("content", "said"),
     [
         ('alais = "live"', "did you mean alias?"),
-        ("timeout = 'soon'", "timeout"),
+        ("timeout = 'soon'", "deployguard.toml: timeout"),
+        ("timeout = 'soon'", "it stands in deployguard.toml"),
+        ("on-stale = 'rolback'", "did you mean rollback?"),
         ("timeout = ", "deployguard.toml cannot be read"),
         ("[tool]", "unknown key 'tool'"),
     ],
@@ -68,12 +74,14 @@ def test_a_settings_file_with_a_mistake(team: Team, content: str, said: str) -> 
 
 def test_a_settings_table_in_pyproject_counts_too(team: Team) -> None:
     (team.folder / "pyproject.toml").write_text('[tool.deployguard]\nalias = "42"\n')
-    refused(team.run("check", "reports"), "not all digits")
+    refused(team.run("check", "reports"), "not all digits", "it stands in pyproject.toml")
 
 
 def test_an_unknown_environment_name(team: Team) -> None:
     finished = team.run("check", "reports", DEPLOYGUARD_TIMEOTU="5")
     refused(finished, "DEPLOYGUARD_TIMEOTU", "did you mean DEPLOYGUARD_TIMEOUT?")
+    finished = team.run("check", "reports", DEPLOYGUARD_ON_STALE="fial")
+    refused(finished, "got 'fial'", "it comes from the environment", "did you mean fail?")
 
 
 def test_flags_outrank_the_environment_which_outranks_the_file(team: Team) -> None:

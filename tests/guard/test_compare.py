@@ -413,7 +413,7 @@ def test_without_the_permission_for_the_history_it_is_refused(world: World, acti
     deny(world, action)
     found = world.compare(*arns)
     assert found.finished.exit_code == 3
-    assert f"cause: {action} on " in found.finished.err
+    assert f"cause:    {action} on " in found.finished.err
 
 
 def deny(world: World, *denied: str) -> None:

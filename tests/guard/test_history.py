@@ -77,6 +77,13 @@ def test_each_build_has_its_share_of_the_invocations_of_each_route(telling: Team
     assert live["served"][0]["last"] <= live["served"][1]["first"]
 
 
+def test_what_is_told_is_kept_for_the_page_of_a_report(telling: Team) -> None:
+    assert history(telling, "--report-dir", "kept").exit_code == 0
+
+    document = json.loads((telling.folder / "kept" / "history.json").read_text())
+    assert shares(document) == {"live": {"b1": 0.6, "b2": 0.4}}
+
+
 def test_moves_of_the_alias_are_told_beside(telling: Team) -> None:
     document = told(telling)
 
@@ -217,7 +224,7 @@ def reader(telling: Team, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Hi
         monkeypatch.setenv(name, value)
 
     def reading(most_calls: int) -> History:
-        run = Run(Session(), Record("history"), timeout_s=60.0, say=lambda _: None)
+        run = Run(Session(), Record("history"), timeout_s=60.0)
         settings = Settings(function=telling.name)
         return read.read(run, settings, target_of(telling.name), most_calls=most_calls)
 

@@ -17,6 +17,7 @@ from deployguard.doctor.facts import Permission
 from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS
 from deployguard.scope import On
+from tests.guard import hook as codedeploy
 from tests.guard.account import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
 from tests.lab.state_machines import Stage
@@ -116,6 +117,17 @@ def tagged(team: Team) -> None:
     team.functions.tag_resource(Resource=ARN, Tags={"team": "x"})
 
 
+def hook(team: Team) -> list[Finished]:
+    called = codedeploy.call(
+        team,
+        json.loads((team.folder / "event.json").read_text()),
+        DEPLOYGUARD_ALSO="$LATEST",
+        DEPLOYGUARD_ROUTES="required",
+    )
+    assert called.answers == ["Succeeded"], called.out + called.err
+    return [Finished(called.code, called.out, called.err, None)]
+
+
 def called_from_everywhere(team: Team) -> None:
     """Have what routes reads one by one, and a topic that no policy names is looked for in all."""
     team.ship("b2")
@@ -177,6 +189,13 @@ def queued(team: Team) -> None:
     )
 
 
+def hooked(team: Team) -> None:
+    """Have CodeDeploy ask about the alias, after it has moved."""
+    all_on_version_2(team)
+    event = codedeploy.begin(team, codedeploy.AFTER)
+    (team.folder / "event.json").write_text(json.dumps(event))
+
+
 def killed(team: Team) -> None:
     on_version_2(team)
     team.functions.create_alias(
@@ -229,6 +248,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("compare", compare, executed, set()),
     ("history", history, on_version_2, set()),
     ("explain", explain, failed, set()),
+    ("hook", hook, hooked, set()),
     ("plan", plan, tagged, set()),
 ]
 EXIT_CODES = {

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from tests.guard.world import Team
+from tests.unit.markup import Look
 
 SCHEMA = json.loads(resources.files("deployguard.report").joinpath("schema.json").read_text())
 FULL_AT = 4096  # bytes
@@ -103,7 +104,8 @@ def test_text_of_the_function_forms_no_workflow_command(team: Team) -> None:
     assert finished.exit_code == 11
     for line in (finished.out + finished.err).splitlines():
         if line.lstrip().startswith("::"):
-            assert line.startswith(("::error title=DG302", "::warning title=DG405"))
+            ours = ("::error title=DG302", "::warning title=DG405", "::group::", "::endgroup::")
+            assert line.startswith(ours)
         assert "##[" not in line
         assert "\x1b" not in line
 
@@ -120,9 +122,20 @@ def test_github_gets_outputs_annotation_and_summary(stale: Team) -> None:
     finished = stale.check("--also", "$LATEST", **github)
     assert finished.exit_code == 10
     written = outputs.read_text().splitlines()
-    assert {"STALE", "10", "b2"} <= set(written)
-    assert "DG201" in summary.read_text()
+    assert {"STALE", "10", "b2", "deployguard-report/junit.xml"} <= set(written)
+    assert "failure" in (stale.folder / "deployguard-report" / "junit.xml").read_text()
+    assert summary.read_text().startswith("# ❌ STALE\n")
+    assert "### DG201 " in summary.read_text()
     assert "::error title=DG201" in finished.err
+
+
+def test_the_summary_can_be_left_out(team: Team) -> None:
+    summary = team.folder / "summary"
+    summary.touch()
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    finished = team.run("verify", "nothing", "--no-summary", **github)
+    assert finished.exit_code == 3
+    assert summary.read_text() == ""
 
 
 def test_what_a_full_disk_cannot_hold_is_told_all_the_same(team: Team) -> None:
@@ -130,8 +143,45 @@ def test_what_a_full_disk_cannot_hold_is_told_all_the_same(team: Team) -> None:
     few = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({FULL_AT}, {FULL_AT}))"
     (team.folder / "sitecustomize.py").write_text(few)
     path = os.pathsep.join(filter(None, (str(team.folder), os.environ.get("PYTHONPATH"))))
-    finished = team.check(PYTHONPATH=path)
+    process = team.start("check", team.name, "--grace", "0", PYTHONPATH=path)
+    finished = team.ended(process)
     assert finished.exit_code == 2, finished.err
     assert "FRESH" in finished.out
     assert "report.json could not be written: File too large" in finished.err
     assert list((team.folder / "deployguard-report").iterdir()) == []
+
+
+def test_a_page_is_written_beside_the_report_and_shows_what_other_commands_left(
+    stale: Team,
+) -> None:
+    assert stale.run("history", stale.name).exit_code == 0
+    assert stale.run("routes", stale.name).exit_code == 0
+    finished = stale.check("--also", "$LATEST", "--reports", "html")
+    assert finished.exit_code == 10
+    assert "warning" not in finished.err
+
+    look = Look((stale.folder / "deployguard-report" / "report.html").read_text())
+    assert {"timeline", "routes", "findings", "history", "audit"} <= set(look.all("id"))
+    assert "containers that answered run build b1, and not b2, which was shipped" in look.text
+    again = stale.run("report", "--to", "html")
+    assert (again.exit_code, Look(again.out).made) == (0, look.made)
+
+
+def test_a_run_ends_as_it_did_where_something_broken_lies_beside(stale: Team) -> None:
+    (stale.folder / "deployguard-report").mkdir()
+    (stale.folder / "deployguard-report" / "history.json").write_text('{"function": []}')
+    finished = stale.check("--reports", "html")
+    assert finished.exit_code == 0
+    assert "history.json is left out of the page" in finished.err
+    assert (stale.folder / "deployguard-report" / "report.html").exists()
+
+
+def test_hostile_text_of_a_function_stays_text_on_the_page(team: Team) -> None:
+    markup = "</script><script>alert(1)</script>"
+    raising = f"def handler(event, context):\n    raise type({markup!r}, (Exception,), {{}})\n"
+    team.ship("b1", handler=raising.encode())
+    assert team.check("--reports", "html").exit_code == 11
+
+    look = Look((team.folder / "deployguard-report" / "report.html").read_text())
+    assert markup in look.text
+    assert look.tags["script"] == 1

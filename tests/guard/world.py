@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,10 @@ from botocore.config import Config
 import deployguard.canary
 from deployguard.lab import images
 from deployguard.lab.client import Client
+from tests import warm
 
 HELPER = Path(deployguard.canary.__file__).read_bytes()
+NODE_HELPER = Path(deployguard.canary.__file__).with_suffix(".cjs").read_bytes()
 GUARDED = b"""
 from helper import canary
 
@@ -177,38 +180,57 @@ class Team:
         return str(found["Description"])
 
     def run(self, *arguments: str, **environment: str) -> Finished:
-        """Run deployguard to its end."""
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=90)
-        path = self.folder / "deployguard-report" / "report.json"
-        report = json.loads(path.read_text()) if path.exists() else None
-        return Finished(process.returncode, out, err, report)
+        """Run deployguard to its end, in a process that was forked from a warm one."""
+        assert not any(name.startswith("PYTHON") for name in environment), (
+            "read at a start: `start`"
+        )
+        with tempfile.TemporaryDirectory() as said:
+            variables = self.surroundings(**environment)
+            process = warm.Process(warm.Order(arguments, self.folder, variables, Path(said)))
+            process.go()
+            code = process.wait()
+            return Finished(code, process.out, process.err, self._report())
 
     def check(self, *arguments: str, **environment: str) -> Finished:
         """Run `check` without waiting long for old answers to end."""
         return self.run("check", self.name, "--grace", "0", *arguments, **environment)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start deployguard."""
-        inherited = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        inherited |= {"DEPLOYGUARD_ROUTES": "off"}  # who calls the function is looked for by few
-        source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+        """Start deployguard as a pipeline does, from nothing."""
         return subprocess.Popen(
             [sys.executable, "-m", "deployguard", *arguments],
             cwd=self.folder,
-            env=inherited | source | self.lab.environment | self.environment | environment,
+            env=self.surroundings(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
+    def ended(self, process: subprocess.Popen[str]) -> Finished:
+        """Wait until what was started has ended."""
+        out, err = process.communicate(timeout=90)
+        return Finished(process.returncode, out, err, self._report())
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 20.0) -> None:
+    def surroundings(self, **more: str) -> dict[str, str]:
+        """Return the environment of a command."""
+        inherited = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        inherited |= {"DEPLOYGUARD_ROUTES": "off"}  # who calls the function is looked for by few
+        source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+        return inherited | source | self.lab.environment | self.environment | more
+
+    def _report(self) -> dict[str, Any] | None:
+        path = self.folder / "deployguard-report" / "report.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def eventually(
+    condition: Callable[[], bool], *, within_s: float = 20.0, look_s: float = 0.01
+) -> None:
     """Wait for something observable."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
+        time.sleep(look_s)
 
 
 def lines(text: str) -> Sequence[str]:

@@ -224,6 +224,7 @@ async def staged(
         yield Stage(fleet, cloud, knobs, clock, folder, logged)
     finally:
         await fleet.stop()
+        fleet.close()
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from deployguard.lab.client import Client
 from deployguard.lab.fleet.environment import AWS_RUNTIME, default_runtime
 from deployguard.lab.fleet.zygote import CAN_FORK
+from tests.lab import state_machines
 from tests.lab.fleet_stand_ins import HANDLER, Stage, in_a_loop, running, staged, until
 
 pytestmark = pytest.mark.skipif(
@@ -194,6 +196,7 @@ async def test_nothing_is_left_of_forks_after_stop(tmp_path: Path) -> None:
 LAB = """
 import asyncio, sys
 from pathlib import Path
+from tests.lab import state_machines
 from tests.lab.fleet_stand_ins import staged, until
 
 async def main():
@@ -223,3 +226,16 @@ async def test_a_killed_lab_takes_its_zygote_and_forks_along(tmp_path: Path) -> 
         assert all(running(pid) for pid in pids)
         lab.send_signal(signal.SIGKILL)
     await until(lambda: not any(running(pid) for pid in pids))
+
+
+def test_a_lab_that_was_emptied_forks_from_the_same_zygote(lab: Client) -> None:
+    stage, zygotes = state_machines.Stage(lab), []
+    for _ in range(2):
+        lab.reset()
+        lab.set(zygote=True)
+        stage.function("return 1")
+        stage.functions.invoke(FunctionName="fn")
+        (container,) = lab.containers()
+        stat = Path(f"/proc/{container['pid']}/stat").read_text()
+        zygotes.append(stat.rpartition(")")[2].split()[1])
+    assert zygotes[0] == zygotes[1]

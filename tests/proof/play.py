@@ -16,8 +16,9 @@ from tests.proof.aftermath import Aftermath
 from tests.proof.faults import FAULTS, Fault
 from tests.proof.invariants import INVARIANTS
 from tests.proof.scenarios import DEAD, SCENARIOS, Scenario
-from tests.proof.stage import Guard, Log, Stage, State, staged
+from tests.proof.stage import Log, Stage, State, staged
 from tests.proof.steps import KEY, Step
+from tests.warm import Process
 
 GUARDS = frozenset({DEAD, KEY, "SECOND", "RECOVER", "AGAIN"})
 STAGES = 10
@@ -89,7 +90,7 @@ class Turn:
     key: str
     before: State
     start: int  # how many writes are older
-    guard: Guard
+    guard: Process
 
 
 class Play:
@@ -163,8 +164,8 @@ class Play:
             began=turn.guard.began,
             ended=ended,
             struck=self._struck_at(log) if turn.phase == "run" else None,
-            out=(turn.guard.folder / "out").read_text(),
-            err=(turn.guard.folder / "err").read_text(),
+            out=turn.guard.out,
+            err=turn.guard.err,
             report=report,
             leftovers=leftovers,
             log=log,
@@ -178,7 +179,7 @@ class Play:
         self.result.look(aftermath)
         return aftermath
 
-    def await_strike(self, guard: Guard, *, key: str = KEY) -> None:
+    def await_strike(self, guard: Process, *, key: str = KEY) -> None:
         """Wait until the fault has struck, or the run has ended without it."""
         while not self._has_struck(key) and not guard.is_over:
             time.sleep(LOOK_S)

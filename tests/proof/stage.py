@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from deployguard.lab.client import Client
 from deployguard.lab.serve import running_lab
 from deployguard.run import REPAIRS
+from tests import warm
 from tests.guard.world import Team
-from tests.proof import warm
 from tests.proof.scenarios import Scenario, ready
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.proof.warm"])
-BOOKKEEPING = threading.Lock()  # multiprocessing's own is not made for threads
-PATIENCE_S = 60.0
-HUNG = 999
 LEASE_OVER_S = 120.0
 
 Log = list[dict[str, Any]]
@@ -46,49 +38,6 @@ class State:
 NOTHING = State(None, {}, None, {}, None, {})  # the function is gone
 
 
-class Guard:
-    """One process that runs the command line, held at its start until `go`."""
-
-    def __init__(self, order: warm.Order) -> None:
-        """Fork it."""
-        self.folder = order.folder
-        self.gate, child = CONTEXT.Pipe()
-        with BOOKKEEPING:
-            self.process = CONTEXT.Process(target=warm.obey, args=(order, child))
-            self.process.start()
-        child.close()
-        self.pid = self.process.pid or 0
-        self.began = time.time()
-
-    def go(self) -> None:
-        """Let it run."""
-        self.began = time.time()
-        self.gate.send_bytes(b"go")
-
-    @property
-    def is_over(self) -> bool:
-        """Say whether it ended."""
-        return bool(connection.wait([self.process.sentinel], 0))
-
-    def kill(self) -> None:
-        """End it by SIGKILL, if it is still there."""
-        self.process.kill()
-
-    def wait(self) -> int:
-        """Return its exit code; HUNG where it had to be killed."""
-        ended = connection.wait([self.process.sentinel], PATIENCE_S)
-        if not ended:
-            self.process.kill()
-            connection.wait([self.process.sentinel])
-        with BOOKKEEPING:
-            self.process.join()
-        code = self.process.exitcode if ended else HUNG
-        assert code is not None
-        self.process.close()
-        self.gate.close()
-        return code
-
-
 class Stage:
     """One lab, and the team whose function is played with there."""
 
@@ -105,14 +54,14 @@ class Stage:
         ready(self.lab)
         scenario.arrange(self.team)
 
-    def guard(self, arguments: tuple[str, ...], *, key: str, **world: Any) -> Guard:
+    def guard(self, arguments: tuple[str, ...], *, key: str, **world: Any) -> warm.Process:
         """Fork a guard that signs with an access key of its own, in a folder of that name."""
         folder = self.team.folder / key
         folder.mkdir(exist_ok=True)
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **self.lab.environment}
         environment["AWS_ACCESS_KEY_ID"] = key
         environment["DEPLOYGUARD_ROUTES"] = "off"  # to look for callers writes nothing
-        return Guard(warm.Order(arguments, folder, environment, **world))
+        return warm.Process(warm.Order(arguments, folder, environment, said=folder, **world))
 
     def state(self) -> State:
         """Read what is on the function."""

@@ -120,7 +120,7 @@ def discover(stage: Stage, scenario: Scenario) -> list[Step]:
     guard = stage.guard(scenario.arguments(stage.team), key=KEY)
     guard.go()
     code = guard.wait()
-    said = (guard.folder / "err").read_text() + (guard.folder / "out").read_text()
+    said = guard.err + guard.out
     assert code == scenario.exit_code, said
     return found(scenario, [call for call in stage.lab.log() if call["access_key"] == KEY])
 

@@ -23,22 +23,14 @@ def test_random_kills_leave_nothing_broken(tmp_path: Path) -> None:
 
 
 def test_a_warm_process_reports_what_a_cold_one_does(tmp_path: Path) -> None:
-    reports = []
+    reports: list[Any] = []
     with staged(tmp_path) as stage:
-        for name in ("warm", "cold"):
-            stage.arrange(SCENARIOS["next"], name=name)
-            arguments = SCENARIOS["next"].arguments(stage.team)
-            if name == "warm":
-                guard = stage.guard(arguments, key=name)
-                guard.go()
-                assert guard.wait() == 0
-                out = (guard.folder / "out").read_text()
-                report, _ = stage.report(name, command="check")
-            else:
-                finished = stage.team.run(*arguments)
-                assert finished.exit_code == 0
-                out, report = finished.out, finished.report
-            reports.append((out.splitlines()[0], _timeless(report)))
+        team = stage.team
+        for run in (team.run, lambda *arguments: team.ended(team.start(*arguments))):
+            stage.arrange(SCENARIOS["next"], name=f"{len(reports)}")
+            finished = run(*SCENARIOS["next"].arguments(team))
+            assert finished.exit_code == 0, finished.err
+            reports.append((finished.out.splitlines()[0], _timeless(finished.report)))
     assert reports[0] == reports[1]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from dataclasses import dataclass
+
+from deployguard import safe
 
 COMMANDS = {
     "add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group",
@@ -79,3 +82,20 @@ def outputs(text: str) -> dict[str, str]:
         elif line:
             raise ValueError(f"invalid format: {line!r}")
     return found
+
+
+def assert_harmless(text: str) -> None:
+    """Check that text, made safe for a log, forms no command and hides nothing."""
+    clean = safe.log(text)
+    assert not commands(clean)
+    assert not [char for char in clean if is_hidden(char)]
+    assert "##[" not in clean
+    assert "##vso[" not in clean
+    # Wrapping breaks lines at spaces; each word may come to stand at the start of one.
+    assert not commands("\n".join(clean.split()))
+    assert safe.log(clean) == clean
+
+
+def is_hidden(char: str) -> bool:
+    category = unicodedata.category(char)
+    return category in {"Cf", "Cs", "Zl", "Zp"} or (category == "Cc" and char not in "\n\t")

@@ -200,7 +200,7 @@ CRUMB = {
         ([], None),
         ({}, SelfTest(None)),
         ({"ok": True, "detail": "12 fonts", "seconds": 0.25}, SelfTest(True, "12 fonts", 0.25)),
-        ({"ok": False, "detail": "a\x1b[2Jb", "seconds": "x"}, SelfTest(False, "a[2Jb")),
+        ({"ok": False, "detail": "a\x1b[2Jb", "seconds": "x"}, SelfTest(False, "a\\x1b[2Jb")),
         ({"ok": 1, "detail": 7, "seconds": -1}, SelfTest(None)),
         ({"ok": "true", "detail": "x" * 900}, SelfTest(None, "x" * 200)),
     ],

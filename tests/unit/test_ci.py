@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,80 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployguard import ci, safe
+from deployguard import ci
 from deployguard.errors import ConfigurationError
 from deployguard.model import Finding, Severity
 from deployguard.report import github
 from tests.unit import runner
+from tests.unit.hostile import foreign
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
-
-# Each holds a command or an escape for some CI service or terminal.
-HOSTILE = [
-    "::error::x",
-    "::error title=a,file=b::x",
-    "::set-output name=verdict::FRESH",
-    "::set-env name=PATH::/tmp/evil",
-    "::add-path::/tmp/evil",
-    "::add-mask::a",
-    "::stop-commands::token",
-    "::debug::x",
-    "::group::x",
-    "::endgroup::",
-    ":::error::x",
-    "::::error::x",
-    "  ::error::x",
-    "\t::error::x",
-    "\u00a0\u2003\u3000::error::x",
-    "harmless\n::error::x",
-    "harmless\r::error::x",
-    "harmless\r\n::error::x",
-    "harmless\u2028::error::x",
-    "harmless\u2029::error::x",
-    "harmless\u0085::error::x",
-    "harmless\x0b::error::x",
-    "harmless\x0c::error::x",
-    "\x00::error::x",
-    "\ufeff::error::x",
-    "\u200b::error::x",
-    ":\x00:error::x",
-    ":\u200b:error::x",
-    "##[error]x",
-    "text ##[set-env name=PATH;]/tmp/evil",
-    "###[error]x",
-    "##[##[error]x",
-    "#\x00#[error]x",
-    "##\u200d[error]x",
-    "##vso[task.setvariable variable=a]b",
-    "##teamcity[buildProblem description='x']",
-    "\x1b[31mred\x1b[0m",
-    "\x1b]8;;https://evil.example\x07click\x1b]8;;\x07",
-    "\x1b]52;c;aGk=\x07",
-    "\x1bP+q544e\x1b\\",
-    "\x9b31mred",
-    "\x9d8;;https://evil.example\x9c",
-    "\x1b[0Ksection_start:1:x\r\x1b[0Kx",
-    "\u202egnp.exe",
-    "\u2066x\u2069",
-    "a\x08\x08b",
-    "%0A::error::x",
-    "%250A::error::x",
-    "\ud800lone",
-    "\U000e0041tag",
-]
-
-
-@st.composite
-def foreign(draw: st.DrawFn) -> str:
-    """Text with many of the characters that commands are made of."""
-    atoms = st.one_of(
-        st.sampled_from(
-            ["::", ":", "##", "#", "[", "]", "\n", "\r", " ", "\t", "\x1b", "%0A", "\u2028"]
-        ),
-        st.sampled_from(["error", "set-output name=a", "vso", "stop-commands", "-", "\u200b"]),
-        st.characters(),
-    )
-    return "".join(draw(st.lists(atoms, max_size=30)))
 
 
 def finding(number: int = 201, **parts: Any) -> Finding:
@@ -102,62 +35,6 @@ def finding(number: int = 201, **parts: Any) -> Finding:
 
 def annotated(findings: Iterable[Finding], *, has_failed: bool) -> list[str]:
     return github.commands(findings, has_failed=has_failed).splitlines()
-
-
-@pytest.mark.parametrize("payload", HOSTILE)
-def test_hostile_text_forms_no_command(payload: str) -> None:
-    assert_harmless(payload)
-
-
-@given(foreign())
-def test_no_text_forms_a_command(text: str) -> None:
-    assert_harmless(text)
-
-
-def assert_harmless(text: str) -> None:
-    clean = safe.log(text)
-    assert not runner.commands(clean)
-    assert not [char for char in clean if unicodedata.category(char) in {"Cf", "Cs", "Zl", "Zp"}]
-    assert not [char for char in clean if unicodedata.category(char) == "Cc" and char not in "\n\t"]
-    assert "##[" not in clean
-    assert "##vso[" not in clean
-    # Wrapping breaks lines at spaces; each word may come to stand at the start of one.
-    assert not runner.commands("\n".join(clean.split()))
-    assert safe.log(clean) == clean
-
-
-@pytest.mark.parametrize("payload", ["::error::x", " ::debug::x", "a\r::error::x", "b ##[error]x"])
-def test_the_runner_here_acts_on_what_is_not_neutralised(payload: str) -> None:
-    assert runner.commands(payload)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "arn:aws:iam::123456789012:role/deploy",
-        "sha256:0123 at 12:30:01\nnext line\ttabbed",
-        "# heading [link](x) ## more",
-        "Ünïcödé, 日本語 and 🚀",
-    ],
-)
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    assert safe.log(text) == text
-
-
-@given(st.dictionaries(st.sampled_from(ci.OUTPUTS), foreign()))
-def test_outputs_reach_the_next_step_unchanged(outputs: dict[str, str]) -> None:
-    text = safe.outputs(outputs, token="0123456789abcdef")
-    assert runner.outputs(text) == outputs
-
-
-def test_an_output_cannot_add_another() -> None:
-    value = "42\nEOF\nverdict=FRESH\nverdict<<EOF\nFRESH\nEOF"
-    assert runner.outputs(safe.outputs({"version": value}, token="t0")) == {"version": value}
-
-
-def test_an_output_that_holds_its_delimiter_is_refused() -> None:
-    with pytest.raises(ValueError, match="delimiter"):
-        safe.outputs({"version": "x\ndeployguard_t0\ny"}, token="t0")
 
 
 def test_outputs_are_added_to_the_file_that_github_names(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from deployguard.run import Moment, Record, Run
 def run_of(name: str, *, timeout_s: float = 60.0) -> Run:
     """Return a run that speaks to nobody."""
     session = Session(region="eu-west-1")
-    return Run(session, Record("check", name), timeout_s=timeout_s, say=lambda _: None)
+    return Run(session, Record("check", name), timeout_s=timeout_s)
 
 
 def play(

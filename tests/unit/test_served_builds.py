@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployguard.executions.nouns import Crumb, Moment, Move
-from deployguard.history import chart, page, render, served
+from deployguard.history import chart, kept, page, render, served
 from deployguard.history.served import SLOTS, Counted, History, Span
+from deployguard.pages import builds
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 SPAN = Span(1_000_000.0, 1_000_000.0 + 48 * 60)
@@ -86,7 +87,7 @@ def test_shares_of_a_route_sum_to_one_in_whatever_order_lines_came(
     } == {r.qualifier: {(s.version, s.build_id, s.count) for s in r.served} for r in history.routes}
     ElementTree.fromstring(chart.svg(history))  # noqa: S314 - our own
     render.text(history)
-    render.document(history)
+    assert render.document(kept.parse(render.document(history))) == render.document(history)
 
 
 def test_one_container_that_tells_births_only_makes_all_count_alike() -> None:
@@ -118,7 +119,7 @@ def test_the_picture_carries_no_markup_of_others() -> None:
     drawn = chart.svg(history)
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
     kinds = {each.tag.rpartition("}")[2] for each in root.iter()}
-    assert kinds == {"svg", "style", "text", "rect", "path", "title"}
+    assert kinds == {"svg", "style", "defs", "pattern", "text", "rect", "path", "title"}
     assert "\x1b" not in drawn + render.text(history)
 
 
@@ -135,20 +136,21 @@ def test_the_page_carries_no_markup_of_others_and_loads_nothing() -> None:
 
     Reader().feed(page.html(told))
     assert not {"script", "img"} & tags.keys()
-    assert (tags["svg"], tags["pre"], tags["h1"]) == (1, 1, 1)
-    assert "default-src 'none'" in page.html(told)
+    assert (tags["svg"], tags["pre"], tags["h1"]) == (2, 1, 1)  # one holds the patterns
+    assert 'content="default-src &#x27;none&#x27;; style-src' in page.html(told)
 
 
 def test_more_builds_than_colours_share_the_last_one() -> None:
-    builds = [crumb(build=f"b{n}", version=str(n), container=n) for n in range(1, 13)]
-    drawn = chart.svg(folded(builds))
-    assert drawn.count(chart.OTHERS) == 2 * (12 - len(chart.COLOURS))  # a column and the legend
+    many = [crumb(build=f"b{n}", version=str(n), container=n) for n in range(1, 13)]
+    drawn = chart.svg(folded(many))
+    assert drawn.count(builds.OTHERS) == 2 * (12 - len(builds.COLOURS))  # a column and the legend
 
 
 def test_the_columns_of_a_slot_fill_its_height() -> None:
     told = folded([crumb(0.5), crumb(0.6), crumb(0.7, build="b2", version="2")])
     root = ElementTree.fromstring(chart.svg(told))  # noqa: S314 - our own
-    heights = [float(each.get("height", 0)) for each in root.iter() if each.get("y", "").count(".")]
+    columns = [each for each in root.iter() if each.get("class") == "share"]
+    heights = [float(each.get("height", 0)) for each in columns]
     assert sorted(heights) == [30.0, 60.0]
 
 

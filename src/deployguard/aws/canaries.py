@@ -1,4 +1,4 @@
-"""Invoke, as signed requests that a burst sends exactly once."""
+"""Invoke, exactly once: as signed requests for a burst, or as a single call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from typing import TYPE_CHECKING, Any
 from deployguard import burst
 from deployguard.aws.failures import translated
 from deployguard.aws.session import Session
+from deployguard.target import Target
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
+
+
+LARGEST = 7 * 2**20  # Lambda's synchronous answer is at most 6 MB
+
+
+def invoke(session: Session, target: Target, event: bytes) -> tuple[bytes, str]:
+    """Send an event once; return what came back, and the version that ran."""
+    arguments: dict[str, Any] = {"FunctionName": target.name, "Payload": event}
+    if target.qualifier:
+        arguments["Qualifier"] = target.qualifier
+    with translated(f"invoke {target.name}"):
+        answer = session.functions.invoke(**arguments)
+        return answer["Payload"].read(LARGEST), answer.get("ExecutedVersion", "")
 
 
 def requests(

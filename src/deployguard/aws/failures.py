@@ -109,6 +109,7 @@ TABLE = {
         "check the name, the account and the region",
         (
             "AWS.SimpleQueueService.NonExistentQueue",
+            "DeploymentDoesNotExistException",
             "ExecutionDoesNotExist",
             "ImageNotFoundException",
             "LifecyclePolicyNotFoundException",
@@ -172,12 +173,14 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "BatchGetImage": "ecr:BatchGetImage",
     "DescribeImages": "ecr:DescribeImages",
     "GetDownloadUrlForLayer": "ecr:GetDownloadUrlForLayer",
+    "GetDeployment": "codedeploy:GetDeployment",
     "GetLifecyclePolicy": "ecr:GetLifecyclePolicy",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "GetRole": "iam:GetRole",
     "Invoke": "lambda:InvokeFunction",
     "ListDeployments": "codedeploy:ListDeployments",
+    "PutLifecycleEventHookExecutionStatus": "codedeploy:PutLifecycleEventHookExecutionStatus",
     "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",
     **dict.fromkeys(
         (

@@ -38,6 +38,7 @@ TOKENS = {  # what names the next page, and the parameter that asks for it
     "nextToken": "nextToken",
     "position": "position",
 }
+BEGAN = "deployguard_began"  # of a call's context: when it was sent
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -61,6 +62,7 @@ class Session:
         # Where many have to hurry at once, making clients anew would take what time is left.
         self.is_one_of_many = False
         self.before_attempt: Callable[[], None] = lambda: None  # may raise, so that none is made
+        self.explain: Callable[[str], None] = lambda _: None  # told each call, and each repetition
 
     def hurry(self, seconds: float) -> None:
         """From now on use timeouts so short that even a call that hangs ends in these seconds."""
@@ -242,6 +244,7 @@ class Session:
                 is_last = attempt == ATTEMPTS
                 if is_last or not failures.is_repeated(failure, writes=writes):
                     raise
+                self.explain(f"could not {doing}: {failure.trouble.value}; trying again")
                 if not self.pause(attempt):
                     raise
         raise AssertionError("the last attempt returns or raises")
@@ -255,10 +258,23 @@ class Session:
                 return name if name.startswith("arn:") else whole
         return ""
 
-    def _announce(self, client: Any, model: Any, **_: Any) -> None:
+    def _announce(self, client: Any, model: Any, context: Any, **_: Any) -> None:
+        context[BEGAN] = time.monotonic()
         # Invoke is limited by concurrency, and not by what a control plane takes in a second.
         if self._before_each is not None and model.name != "Invoke":
             self._before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
+
+    def _tell_answer(self, event_name: str, context: Any, http_response: Any, **_: Any) -> None:
+        if http_response.headers:  # a canary is only prepared here, and its answer made up
+            self._tell(event_name, context, f"HTTP {http_response.status_code}")
+
+    def _tell_error(self, event_name: str, context: Any, exception: Exception, **_: Any) -> None:
+        self._tell(event_name, context, type(exception).__name__)
+
+    def _tell(self, event_name: str, context: Any, ended: str) -> None:
+        call = " ".join(event_name.split(".")[1:])
+        took = time.monotonic() - context.get(BEGAN, time.monotonic())
+        self.explain(f"{call}: {ended} in {took:.3f} s")
 
     def _client(self, service: str) -> Any:
         with self._making:
@@ -285,6 +301,8 @@ class Session:
                 ) from error
         client.meta.events.register("before-call", partial(self._announce, client))
         client.meta.events.register("after-call.lambda", self._read_clock)
+        client.meta.events.register("after-call", self._tell_answer)
+        client.meta.events.register("after-call-error", self._tell_error)
         client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
 

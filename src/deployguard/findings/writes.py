@@ -37,10 +37,9 @@ KINDS = {
     "DG405": Kind(
         "There is no way back",
         "it is the first deploy, or a lifecycle rule took the image of the previous version",
-        "keep images in ECR for as long as a rollback may need them; after a first deploy there "
-        "is nothing to do",
-        "aws ecr put-lifecycle-policy --repository-name REPO "
-        "--lifecycle-policy-text file://policy.json",
+        "after a first deploy nothing; else let the lifecycle rule of the repository keep images "
+        "for as long as a rollback may need them",
+        "deployguard doctor FUNCTION",
         expected="a previous version that can serve again",
         severity=Severity.WARNING,
     ),

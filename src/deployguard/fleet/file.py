@@ -23,7 +23,7 @@ KEYS = (*SELECTORS, "region", "regions", "role", "skip")
 # What holds for a whole run, and for no function alone.
 OF_THE_RUN = {
     *("function", "all", "shard", "jobs", "fail_fast", "together", "durations", "dry_run"),
-    *("format", "report_dir", "reports"),
+    *("format", "report_dir", "reports", "summary", "verbosity", "webhook"),
 }
 
 

@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from deployguard import pins
+from deployguard import live, pins
 from deployguard.config import Settings
 from deployguard.errors import DeployguardError, Interrupted
 from deployguard.fleet.file import Place
 from deployguard.fleet.gates import Gates
 from deployguard.fleet.places import Places
 from deployguard.fleet.plan import Member, Plan
+from deployguard.progress import Event, Said, Tell
 from deployguard.report import document
 from deployguard.report.history import moves_of
 from deployguard.run import OVERTIME_S, SIGNALLED_S, Record, Run
 from deployguard.target import Target, target_of
 
 LOOK_S = 0.2
-Tell = Callable[[Run, Settings, Target], tuple[str, ...] | None]
-Say = Callable[[str], None]
+Story = Callable[[Run, Settings, Target], tuple[str, ...] | None]
 
 
 @dataclass
@@ -56,12 +56,11 @@ class Fleet:
         *,
         command: str,
         own: Sequence[Settings],
-        say: Say,
     ) -> None:
-        """Begin nothing yet; `own` are the settings of each entry of the file."""
+        """Begin nothing yet; `own` are the settings of each entry of the file. Nobody listens."""
         self._places = places
         self._settings = settings
-        self._say = say
+        self.tell: Tell = lambda _: None
         self.parts = [
             Part(member, own[member.entry], Record(command, member.function))
             for member in plan.mine
@@ -109,12 +108,12 @@ class Fleet:
                 part.run.signal(number)
         raise Interrupted(number)
 
-    def tell(self, tell: Tell) -> Interrupted | None:
-        """Tell the story of every function, so many at once; return what interrupted that."""
+    def run(self, story: Story) -> Interrupted | None:
+        """Run the story of every function, so many at once; return what interrupted that."""
         begun: list[Part] = []
         try:
             for part in self.parts:
-                self._begin(part, tell, begun)
+                self._begin(part, story, begun)
             # NOTE: no Thread.join: an exception that a signal handler raises there makes Python
             # 3.11 take a thread that runs for one that has ended.
             for part in begun:
@@ -142,20 +141,20 @@ class Fleet:
                 found.setdefault(part.member.place, set()).add(part.record.function.image_uri)
         return found
 
-    def _begin(self, part: Part, tell: Tell, begun: list[Part]) -> None:
+    def _begin(self, part: Part, story: Story, begun: list[Part]) -> None:
         """Begin the run of a function once another one may work."""
         while not self._gates.slots.acquire(timeout=LOOK_S):
             continue
         if part.member.error is None and not self._gates.are_closed:
             name = f"deployguard {part.member.function}"
-            thread = threading.Thread(target=self._one, args=(part, tell), name=name, daemon=True)
+            thread = threading.Thread(target=self._one, args=(part, story), name=name, daemon=True)
             begun.append(part)
             thread.start()
             return
         part.record.error = part.member.error or self._gates.withheld()
         self._over(part)
 
-    def _one(self, part: Part, tell: Tell) -> None:
+    def _one(self, part: Part, story: Story) -> None:
         record = part.record
         try:
             run = part.run = self._run(part)
@@ -165,12 +164,12 @@ class Fleet:
                 run.heed()
                 target = target_of(part.member.function)
                 pins.refuse_elsewhere(run.session, part.settings, target)
-                part.steps = tell(run, part.settings, target)
+                part.steps = story(run, part.settings, target)
         except (DeployguardError, Interrupted) as error:
             record.error = error
         except Exception as bug:
             record.error = DeployguardError(f"a bug in deployguard: {type(bug).__name__}: {bug}")
-            self._say(traceback.format_exc())
+            self.tell(Said(traceback.format_exc()))
         self._over(part)
 
     def _run(self, part: Part) -> Run:
@@ -180,21 +179,25 @@ class Fleet:
         left = max(0.1, min(self.left, part.settings.timeout))
         session = self._places.session(member.place, until=self._deadline + OVERTIME_S)
         session.is_one_of_many = True
-        run = Run(
-            session, part.record, timeout_s=left, say=lambda text: self._say(f"{name}: {text}")
-        )
+        run = Run(session, part.record, timeout_s=left)
         name = member.function.rpartition(":function:")[2]
+        run.tell = lambda event: self._tell_of(name, event)
         session.before_attempt = run.heed
         run.meet = lambda moment: self._gates.meet(run, moment)
         run.neighbours = min(self._settings.jobs, self._crowd[member.place])
         return run
+
+    def _tell_of(self, name: str, event: Event) -> None:
+        for each in live.told_of(name, event):
+            self.tell(each)
 
     def _over(self, part: Part) -> None:
         """Note that a run has ended, for its report and for the others."""
         part.seconds = part.run.now if part.run is not None else 0.0
         exit_code = part.record.exit_code if part.steps is None else 0
         if exit_code:
-            self._say(f"{part.member.function}: {part.record.verdict} (exit code {exit_code})")
+            ended = f"{part.member.function}: {part.record.verdict} (exit code {exit_code})"
+            self.tell(Said(ended))
         self._gates.ended(part.member.function, exit_code)
         self._gates.slots.release()
         part.over.set()

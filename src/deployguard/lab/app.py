@@ -20,6 +20,7 @@ from deployguard.lab.control.state import Cloud
 from deployguard.lab.elsewhere import Elsewhere
 from deployguard.lab.fleet.invoke import invoke
 from deployguard.lab.fleet.pool import Fleet
+from deployguard.lab.fleet.zygote import Zygote
 from deployguard.lab.knobs import Caller, Knobs
 from deployguard.lab.nouns import AwsError, Clock
 from deployguard.lab.registry import Registry
@@ -59,6 +60,7 @@ class Lab:
             port=inner_port,
         )
         self.states = Service(self.executions, self.knobs)
+        self.zygote = Zygote()
         self._fill()
 
     def _fill(self) -> None:
@@ -74,6 +76,7 @@ class Lab:
                 "AWS_ACCESS_KEY_ID": signature.ACCESS_KEY,
                 "AWS_SECRET_ACCESS_KEY": signature.SECRET_KEY,
             },
+            zygote=self.zygote,
         )
         self.cloud = Cloud(
             clock=self.clock, knobs=self.knobs, images=self.registry.image, fleet=self.fleet
@@ -89,6 +92,7 @@ class Lab:
         self.gate.close()
         await self.executions.close()
         await self.fleet.stop()
+        self.fleet.close()
         self.cloud.close()
         self.elsewhere.close()
 

@@ -22,6 +22,7 @@ BASE_ENVIRONMENT = {
     "LAMBDA_RUNTIME_DIR": "/var/runtime",
 }
 BASE_ENTRYPOINT = ("/lambda-entrypoint.sh",)
+NODE_ENTRYPOINT = ("/var/lang/bin/node", "/var/runtime/index.mjs")  # what that script starts there
 
 
 class DockerfileError(ValueError):
@@ -108,6 +109,8 @@ def _from(state: _State, value: str) -> None:
     for word in state.words(value):
         if word.startswith("--platform="):
             state.architecture = word.rpartition("/")[2]
+        if "lambda/nodejs" in word:
+            state.entrypoint = NODE_ENTRYPOINT
 
 
 def _arg(state: _State, value: str) -> None:

@@ -64,6 +64,7 @@ def of_files(
     files: Mapping[str, bytes],
     *,
     command: Sequence[str] = ("app.handler",),
+    entrypoint: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     architecture: str = "amd64",
@@ -76,6 +77,7 @@ def of_files(
             labels=labels or {},
             environment={"LAMBDA_TASK_ROOT": TASK_ROOT, **(environment or {})},
             command=tuple(command),
+            entrypoint=tuple(entrypoint),
             architecture=architecture,
         )
     )

@@ -21,9 +21,11 @@ class Mended:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self.exports: Exports = {}
+        self.answered: set[str] = set()  # executions of CodeDeploy's hooks
         self.operations: dict[str, Callable[[Call], dict[str, Any]]] = {
             "apigateway.GetExport": self._export,
             "apigateway.GetAuthorizers": _authorizers,
+            "codedeploy.PutLifecycleEventHookExecutionStatus": self._put_status,
             "states.ListStateMachineVersions": _versions,
             "states.PublishStateMachineVersion": _publish,
         }
@@ -48,6 +50,20 @@ class Mended:
         if stage not in stages:
             raise AwsError(404, "NotFoundException", "Invalid stage identifier specified")
         return self.exports[api, stages[stage].deployment_id]
+
+    def _put_status(self, call: Call) -> dict[str, Any]:
+        from moto.codedeploy.models import codedeploy_backends
+
+        asked = call.json()
+        deployment, execution = asked["deploymentId"], asked["lifecycleEventHookExecutionId"]
+        if deployment not in codedeploy_backends[ACCOUNT][call.region].deployments:
+            message = f"The deployment {deployment} could not be found"
+            raise AwsError(400, "DeploymentDoesNotExistException", message)
+        if execution in self.answered:
+            message = "The lifecycle event is already completed."
+            raise AwsError(400, "LifecycleEventAlreadyCompletedException", message)
+        self.answered.add(execution)
+        return {"lifecycleEventHookExecutionId": execution}
 
 
 def _rest_api(region: str, api: str) -> Any:

@@ -32,6 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="write each form, and what was merged, into a folder, under its usual name",
     )
     parser.add_argument(
+        "--send", metavar="URL", help="post it to a web hook; see docs/report.md#webhook"
+    )
+    parser.add_argument(
         "--replay",
         metavar="FILE",
         help="reach a saved report's verdict again from its evidence, offline, and exit with it",

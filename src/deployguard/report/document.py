@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from deployguard import aging, coverage, judge
-from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted, parts_of
 from deployguard.findings import KINDS, filled
 from deployguard.model import (
     LATEST,
     Claim,
     Coverage,
     Evidence,
+    Expected,
     Finding,
     Probe,
     Round,
@@ -26,7 +27,7 @@ from deployguard.model import (
     State,
     Verdict,
 )
-from deployguard.report import contradiction, merged
+from deployguard.report import contradiction, merged, words
 from deployguard.report.history import Kept
 from deployguard.run import EXIT_CODES, Record
 from deployguard.shape import Shape, ShapeKind
@@ -56,6 +57,21 @@ def build(record: Record, *, seconds: float, tool: str, history: Iterable[Kept])
     }
 
 
+def kept(document: Mapping[str, Any]) -> Evidence | None:
+    """Return the evidence of a run's document as it stands; raise ValueError where it is none."""
+    found = [item for function in document["functions"] for item in function["evidence"]]
+    return EVIDENCE.validate_python(found[0]) if found else None
+
+
+def foremost(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a fleet's report as that of the function that ended worst; any other as it is."""
+    if document.get("fleet") is None or not document["functions"]:
+        return document
+    worst = min(document["functions"], key=lambda each: merged.gravity(each["exit_code"]))
+    parts = ("verdict", "exit_code", "started", "seconds", "error")
+    return {**document, **{part: worst[part] for part in parts}, "functions": [worst]}
+
+
 def evidence_of(function: Mapping[str, Any]) -> Evidence | None:
     """Read back what a function's verdict rests on; None where nothing was judged."""
     try:
@@ -83,15 +99,7 @@ def _error(
 ) -> dict[str, str] | None:
     if error is None:
         return None
-    return {
-        "id": error.finding,
-        "kind": type(error).__name__,
-        "happened": error.happened,
-        "cause": error.cause,
-        "fix": error.fix,
-        "command": filled(error.command, known),
-        "help": error.help,
-    }
+    return {**parts_of(error), "command": filled(error.command, known)}
 
 
 def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
@@ -106,7 +114,6 @@ def _blanks(function: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _function(record: Record, *, seconds: float) -> dict[str, Any]:
-    expected = record.expected
     about = {
         "function": record.function.arn if record.function else record.asked,
         "alias": record.alias,
@@ -114,11 +121,7 @@ def _function(record: Record, *, seconds: float) -> dict[str, Any]:
         "exit_code": record.exit_code,
         "started": record.started.isoformat(timespec="milliseconds"),
         "seconds": round(seconds, 3),
-        "expected": {
-            "digest": expected.digest if expected else None,
-            "build_id": expected.build_id if expected else None,
-            "link": expected.link.value if expected else "none",
-        },
+        "expected": _expected(record.expected),
         "version": {
             "before": record.before.version if record.before else None,
             "published": record.published,
@@ -131,6 +134,16 @@ def _function(record: Record, *, seconds: float) -> dict[str, Any]:
     ruling = None if isinstance(record.error, Interrupted) else record.ruling
     judged = _judged(record.evidence, ruling, known=blanks)
     return about | {"error": _error(record.error, blanks)} | judged
+
+
+def _expected(expected: Expected | None) -> dict[str, str | None]:
+    if expected is None:
+        return {"digest": None, "build_id": None, "link": "none"}
+    return {
+        "digest": expected.digest,
+        "build_id": expected.build_id,
+        "link": expected.link.value,
+    }
 
 
 def _judged(
@@ -270,19 +283,36 @@ def _round(evidence: Evidence, each: Round) -> dict[str, Any]:
 
 def findings(document: Mapping[str, Any]) -> list[Finding]:
     """Return all findings in a document, and first what ended it or the run of a function."""
+    return [found for found, _ in ruled(document)]
+
+
+def ruled(document: Mapping[str, Any]) -> list[tuple[Finding, str | None]]:
+    """Return all findings, each with the verdict of the run that it belongs to."""
+    whole, error = document["verdict"], document["error"]
     entries = document["functions"]
-    ends = [(document["error"], document["verdict"])]
-    ends += [(each.get("error"), each["verdict"]) for each in entries]
-    fleet = (document.get("fleet") or {}).get("findings", ())
-    told = [_finding(item) for item in (*fleet, *(f for each in entries for f in each["findings"]))]
-    ended = [_ended(error, verdict) for error, verdict in ends if error]
-    return [*dict.fromkeys(ended), *told]
+    ended = [(_ended(error, whole), whole)] if error else []
+    fleet = document.get("fleet")
+    if fleet is None:
+        return ended + [(_finding(item), whole) for each in entries for item in each["findings"]]
+    told = [(_finding(item), whole) for item in fleet["findings"]]
+    for each in entries:
+        verdict, own = each["verdict"], [_finding(item) for item in each["findings"]]
+        if each["error"]:
+            ended.append((_of(each, _ended(each["error"], verdict)), verdict))
+        told += [(_of(each, found), verdict) for found in own]
+    return ended + told
+
+
+def _of(function: Mapping[str, Any], found: Finding) -> Finding:
+    """Say which of several functions a finding is about."""
+    return replace(found, seen=f"{words.name_of(function)}: {found.seen}")
 
 
 def _ended(error: Mapping[str, str], verdict: str) -> Finding:
+    kind = KINDS.get(error["id"])
     return Finding(
         id=error["id"] or "deployguard",
-        title=KINDS[error["id"]].title if error["id"] else verdict,
+        title=kind.title if kind else verdict,
         seen=error["happened"],
         expected="",
         cause=error["cause"],
@@ -352,11 +382,12 @@ def _judged_again(function: Mapping[str, Any], document: Mapping[str, Any]) -> d
     if evidence is None or function.get("error") is not None:
         return _unjudged(function)
     ruling = judge.ruling(evidence)
+    about = {**function, "expected": _expected(evidence.expected)}
     return {
-        **function,
+        **about,
         "verdict": ruling.verdict.value,
         "exit_code": EXIT_CODES.get(ruling.verdict, 1),
-        **_judged(evidence, ruling, known=_blanks(function)),
+        **_judged(evidence, ruling, known=_blanks(about)),
     }
 
 

@@ -6,12 +6,12 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deployguard import safe
-from deployguard.errors import ConfigurationError
+from deployguard.errors import ConfigurationError, DeployguardError
 from deployguard.run import REPAIRS
 
 NAME = "report.json"
@@ -49,7 +49,7 @@ def name_of(command: str) -> str:
 
     One that judges no containers writes beside the report that the verdict before it is in.
     """
-    return f"{command}.json" if command in (*REPAIRS, "routes") else NAME
+    return f"{command}.json" if command in (*REPAIRS, "routes", "history") else NAME
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
@@ -57,12 +57,19 @@ def write(document: Mapping[str, Any], folder: Path) -> Path:
     return keep(dump(document), folder, name=name_of(document["command"]))
 
 
-def render(document: Mapping[str, Any], folder: Path, *, form: str) -> Path:
+def render(
+    document: Mapping[str, Any],
+    folder: Path,
+    *,
+    form: str,
+    complain: Callable[[DeployguardError], None],
+) -> Path:
     """Write a report in one of its forms, atomically, under the form's usual name."""
+    from deployguard.report import beside, renderers
     from deployguard.report.forms import FORMS
-    from deployguard.report.renderers import RENDERERS
 
-    return keep(RENDERERS[form](document), folder, name=FORMS[form].file)
+    told = beside.read(folder, document, forms=[form], complain=complain)
+    return keep(renderers.render(document, form, beside=told), folder, name=FORMS[form].file)
 
 
 def keep(content: str, folder: Path, *, name: str) -> Path:
@@ -101,12 +108,17 @@ def _finite(text: str) -> float:
     return number if math.isfinite(number) else _refuse(text)
 
 
+def load(path: Path) -> Any:
+    """Read a JSON file; raise OSError, ValueError or RecursionError where it is none."""
+    if path.stat().st_size > SIZE_CAP:
+        raise ConfigurationError(f"{path} is larger than {SIZE_CAP} bytes")
+    return json.loads(path.read_bytes(), parse_constant=_refuse, parse_float=_finite)
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read a report; raise ConfigurationError where it is none."""
     try:
-        if path.stat().st_size > SIZE_CAP:
-            raise ConfigurationError(f"{path} is larger than {SIZE_CAP} bytes")
-        document = json.loads(path.read_bytes(), parse_constant=_refuse, parse_float=_finite)
+        document = load(path)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{path} cannot be read as a report: {error}",

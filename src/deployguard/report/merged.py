@@ -97,7 +97,12 @@ def judged(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def worst(codes: Iterable[int]) -> int:
     """Return the gravest exit code; none at all is that of success."""
-    return min(codes, key=WORST_FIRST.index, default=0)
+    return min(codes, key=gravity, default=0)
+
+
+def gravity(code: int) -> int:
+    """Return the place of an exit code among all, the gravest first."""
+    return WORST_FIRST.index(code)
 
 
 def _incomplete(fleet: Mapping[str, Any], functions: int) -> Iterator[Finding]:
@@ -133,7 +138,7 @@ def _joined(
     first = min(parts, key=_begun)
     # What ended a whole part; that of a function stands in the function's own entry.
     failed = [part for part in parts if part["error"] and not _is_told(part)]
-    gravest = min(failed, key=lambda part: WORST_FIRST.index(part["exit_code"]), default=None)
+    gravest = min(failed, key=lambda part: gravity(part["exit_code"]), default=None)
     return {
         "schema": first["schema"],
         "tool": first["tool"],

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployguard import ci, safe
-from deployguard.report import document, github, markdown, text
+from deployguard.report import (
+    badge,
+    cdevents,
+    document,
+    github,
+    gitlab,
+    junit,
+    markdown,
+    statement,
+    text,
+)
+from deployguard.report.html import page
+from deployguard.report.html.page import Beside
 
 RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "text": lambda report: safe.log(text.render(report)),
+    "text": text.render,
     "json": safe.json,
     "markdown": markdown.render,
     "github": github.render,
+    "gitlab": lambda report: gitlab.render(report, job_url=ci.job_url(os.environ)),
+    "junit": junit.render,
+    "badge": badge.render,
+    "cdevents": cdevents.render,
+    "in-toto": statement.render,
     "dotenv": lambda report: ci.dotenv(document.outputs(report)),
 }
+
+
+ALONE = Beside()
+
+
+def render(report: Mapping[str, Any], form: str, *, beside: Beside = ALONE) -> str:
+    """Return a report in a form; the page shows what other commands told, too."""
+    if form == "html":
+        return _page(report, beside)
+    return RENDERERS[form](report)
+
+
+def _page(report: Mapping[str, Any], beside: Beside) -> str:
+    return page.render(
+        report,
+        evidence=document.kept(document.foremost(report)),
+        findings=document.findings(report),
+        beside=beside,
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deployguard.errors import ConfigurationError
-from deployguard.report import document, files, merged, text
+from deployguard import webhook
+from deployguard.errors import ConfigurationError, DeployguardError
+from deployguard.report import beside, document, files, merged, renderers, text
 from deployguard.report.forms import FORMS
-from deployguard.report.renderers import RENDERERS
 
 
 def replay(path: Path) -> dict[str, Any]:
@@ -21,7 +21,9 @@ def replay(path: Path) -> dict[str, Any]:
     return replayed
 
 
-def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
+def render(
+    path: Path, forms: Sequence[str], *, complain: Callable[[DeployguardError], None]
+) -> dict[str, str]:
     """Return a saved report in other forms, each under the name of its usual file.
 
     Its verdict is reached again first: none shows one that the evidence does not support.
@@ -29,11 +31,26 @@ def render(path: Path, forms: Sequence[str]) -> dict[str, str]:
     if not forms:
         raise ConfigurationError(
             "say what to do with the report",
-            fix="name a form with --to, or reach the verdict again with --replay FILE",
+            fix="name a form with --to, or --send it, or judge it again with --replay FILE",
         )
     judged = document.judged_again(files.read(path))
     with _complete(path):
-        return {FORMS[form].file: RENDERERS[form](judged) for form in forms}
+        told = beside.read(path.parent, judged, forms=forms, complain=complain)
+        return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
+
+
+def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
+    """Send a saved report, with the verdict that its evidence supports."""
+    refuse_doubtful(url)
+    judged = document.judged_again(files.read(path))
+    with _complete(path):
+        webhook.send(judged, url, environ=environ)
+
+
+def refuse_doubtful(url: str) -> None:
+    """Refuse an address that no report is to be sent to."""
+    if problem := webhook.doubt(url):
+        raise ConfigurationError(f"--send: {problem}")
 
 
 def merge(paths: Sequence[Path]) -> dict[str, Any]:

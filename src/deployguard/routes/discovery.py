@@ -60,6 +60,7 @@ class Discoverer:
         """Wait for what is read, and add it to the evidence."""
         if self._reading is None:
             return replace(evidence, unread=self._unread)
+        self._run.step("find callers")
         callers, unread = self._reading.callers(lambda _: None)
         found = sum(caller.use is Use.CALLS for caller in callers)
         missing = f"; {len(unread)} could not be read" if unread else ""

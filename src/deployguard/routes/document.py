@@ -1,15 +1,19 @@
-"""An audit as a JSON document, however it ended."""
+"""An audit as a JSON document, however it ended, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from deployguard.errors import DeployguardError, Interrupted
 from deployguard.routes.nouns import Audit, Path
 from deployguard.run import Run
 
 SCHEMA = "deployguard/routes/v1"
+AUDIT = TypeAdapter(Audit)
 
 
 def build(run: Run, ended: Audit | DeployguardError | Interrupted) -> dict[str, Any]:
@@ -37,4 +41,25 @@ def _route(path: Path) -> dict[str, Any]:
         "versions": {end.version: end.share for end in path.ends},
         "ends": [asdict(end) for end in path.ends],
         "outcome": path.outcome.value,
+    }
+
+
+def parse(document: Mapping[str, Any]) -> Audit:
+    """Read an audit back; raise LookupError, TypeError or ValueError where it is none."""
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"got schema {document['schema']!r}, expected {SCHEMA!r}")
+    return AUDIT.validate_python(
+        {
+            **{name: document[name] for name in ("function", "expected", "unread")},
+            "paths": [_path(route) for route in document["routes"]],
+        }
+    )
+
+
+def _path(route: Mapping[str, Any]) -> dict[str, Any]:
+    caller = {name: route[name] for name in ("kind", "via", "use", "qualifier")}
+    return {
+        "caller": {**caller, "name": route["caller"]},
+        "outcome": route["outcome"],
+        "ends": route["ends"],
     }

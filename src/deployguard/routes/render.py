@@ -10,7 +10,6 @@ from deployguard.traffic import Use
 
 HEAD = ("caller", "qualifier", "serves", "build and digest", "ends at")
 SHORT = len("sha256:") + 12
-ESCAPED = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
 
 
 def text(audit: Audit) -> str:
@@ -28,10 +27,10 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"  expected    build {audit.expected.build_id or 'unknown'}"
     yield f"              {audit.expected.digest}"
     yield ""
-    rows = [HEAD, *(_row(path) for path in audit.paths)]
+    rows = [HEAD, *(row(path) for path in audit.paths)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if audit.paths else ():
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    for told in rows if audit.paths else ():
+        cells = (cell.ljust(width) for cell, width in zip(told, widths, strict=True))
         yield "  ".join(cells).rstrip()
     if not audit.paths:
         yield "nothing was found that calls it"
@@ -43,7 +42,8 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield f"  {safe.line(unread.fix)}"
 
 
-def _row(path: Path) -> tuple[str, ...]:
+def row(path: Path) -> tuple[str, ...]:
+    """Return one way as a line of a table, under HEAD."""
     caller = path.caller
     use = "" if caller.use is Use.CALLS else f", {caller.use.value}"
     return (
@@ -68,7 +68,7 @@ def _graph(audit: Audit) -> Iterator[str]:
 
     def node(key: str, label: str) -> str:
         known = nodes.setdefault(key, f"n{len(nodes)}")
-        return f'{known}["{safe.line(label).translate(ESCAPED)}"]'
+        return f'{known}["{safe.mermaid(label)}"]'
 
     for path in audit.paths:
         caller = path.caller

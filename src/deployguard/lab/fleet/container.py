@@ -212,9 +212,12 @@ class Container:
             bootstraps = "[/var/task/bootstrap /opt/bootstrap]"
             reason = f"Couldn't find valid bootstrap(s): {bootstraps}"
             return NotStarted("Runtime.InvalidEntrypoint", reason)
-        return await self._start_process(limit_s)
+        client = environment.runtime(self.build, self.shop.runtime)
+        if not client:
+            return NotStarted("Runtime.InvalidEntrypoint", environment.NO_NODE)
+        return await self._start_process(client, limit_s)
 
-    async def _start_process(self, limit_s: float) -> Said:
+    async def _start_process(self, client: tuple[str, ...], limit_s: float) -> Said:
         if not self.port:
             self.port = await self.shop.api.listen()
         tmp = self._tmp()
@@ -227,7 +230,7 @@ class Container:
             tmp=tmp,
         )
         try:
-            started = await self._process({**self.shop.environment, **variables})
+            started = await self._process(client, {**self.shop.environment, **variables})
         except OSError as error:
             return NotStarted("Runtime.InvalidWorkingDirectory", str(error.strerror))
         self.runtime = started
@@ -236,18 +239,16 @@ class Container:
             started.kill()
         return await started.start(limit_s)
 
-    async def _process(self, env: dict[str, str]) -> Process:
+    async def _process(self, client: tuple[str, ...], env: dict[str, str]) -> Process:
         """Fork a process where that is asked for and shows no difference, or else spawn one."""
         cwd = environment.working_dir(self.build)
-        self.forked = self.shop.knobs.zygote and zygote.suits(
-            env, cwd=cwd, runtime=self.shop.runtime
-        )
+        self.forked = self.shop.knobs.zygote and zygote.suits(env, cwd=cwd, runtime=client)
         if self.forked:
             try:
                 return await process.fork(self.shop.zygote, cwd=cwd, env=env, stamp=self._stamp)
             except ConnectionError:  # the zygote was killed meanwhile
                 self.forked = False
-        command = environment.command(self.build, self.shop.runtime)
+        command = environment.command(self.build, client)
         return process.spawn(command, cwd=cwd, env=env, stamp=self._stamp)
 
     async def _run(self, invocation: Invocation, *, spent_s: float) -> Outcome:

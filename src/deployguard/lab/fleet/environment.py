@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deployguard.lab.nouns import Build
 
@@ -17,6 +17,11 @@ TASK = "/var/task"
 NOT_FROM_IMAGE = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONPATH")
 AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")
 PLAIN_RUNTIME = (sys.executable, str(Path(__file__).with_name("plain_runtime.py")))
+NODE_CLIENT = "aws-lambda-ric"  # AWS's runtime client for Node.js, as npm installs it
+NODE_PRELOAD = str(Path(__file__).with_name("node_client.cjs"))
+NODE_WORDS = {"node", "npx", NODE_CLIENT}
+TOOLS = Path(sys.prefix, "npm", "node_modules", ".bin")  # where `make tools` puts programs
+NO_NODE = f"the lab runs this image with node and {NODE_CLIENT}, and one of them is not installed"
 
 
 INTERPRETER = {  # what every container's interpreter starts with, unless its image says otherwise
@@ -30,6 +35,16 @@ def default_runtime() -> tuple[str, ...]:
     """Return the command of AWS's own runtime client, or of the plain one where it is missing."""
     found = all(importlib.util.find_spec(name) for name in ("awslambdaric", "runtime_client"))
     return AWS_RUNTIME if found else PLAIN_RUNTIME
+
+
+def runtime(build: Build, python: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the runtime client for a build's language, or nothing where it is not installed."""
+    *words, _ = (*build.entrypoint, *build.command)
+    if not NODE_WORDS & {PurePosixPath(word).name for word in words}:
+        return python
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), str(TOOLS)))
+    node, client = shutil.which("node"), shutil.which(NODE_CLIENT, path=path)
+    return (node, "--require", NODE_PRELOAD, str(Path(client).resolve())) if node and client else ()
 
 
 def handler(build: Build) -> str | None:

@@ -71,10 +71,12 @@ class Fleet:
         environment: Mapping[str, str] | None = None,
         runtime: tuple[str, ...] | None = None,
         init_limit_s: float = INIT_LIMIT_S,
+        zygote: Zygote | None = None,
     ) -> None:
         """Prepare; `environment` is what every process gets, such as the lab's own address.
 
-        `runtime` is the command of another runtime client than the one that fits this machine.
+        `runtime` is the command of another runtime client than the one that fits this machine,
+        and `zygote` what an earlier fleet has forked from.
         """
         self.clock = clock
         self.knobs = knobs
@@ -91,7 +93,7 @@ class Fleet:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dying: set[Container] = set()
         self.api = RuntimeApi()
-        self.zygote = Zygote()
+        self.zygote = zygote or Zygote()
 
     async def start(self) -> None:
         """Begin to look after containers; a fleet that was stopped begins anew."""
@@ -127,9 +129,14 @@ class Fleet:
         await asyncio.gather(*(runtime.gone.wait() for runtime in runtimes))
         await asyncio.gather(*(container.tidied for container in self.dying if container.tidied))
         self.dying.clear()
-        self.zygote.close()
+        if self.zygote.requests:  # a fork on its way that nobody waits for any more
+            self.zygote.close()
         await self.api.close()
         await asyncio.to_thread(shutil.rmtree, self.tmp, ignore_errors=True)
+
+    def close(self) -> None:
+        """End what the next fleet would need again."""
+        self.zygote.close()
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Run something of the fleet's own, which ends with the fleet."""

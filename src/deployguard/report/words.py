@@ -1,0 +1,60 @@
+"""A report in a few words: the verdict as one sentence, and what its coverage is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MARKS = {
+    "FRESH": "✅",
+    "STALE": "❌",
+    "INCONCLUSIVE": "❔",
+    "SUPERSEDED": "⏭️",
+    "ERROR": "⚠️",
+}
+SENTENCES = {
+    "FRESH": "Every route that was judged runs the shipped build{build}.",
+    "STALE": "Not every route runs the shipped build{build}.",
+    "INCONCLUSIVE": "It could not be shown that every route runs the shipped build{build}.",
+    "SUPERSEDED": "Another deploy moved on, so the shipped build{build} is no longer in question.",
+    "ERROR": "The run ended before it could judge anything.",
+}
+
+
+def verdict(document: Mapping[str, Any]) -> str:
+    """Return the verdict, or what stands for it where nothing was to be judged."""
+    return document["verdict"] or "DONE"
+
+
+def sentence(document: Mapping[str, Any]) -> str:
+    """Return what the verdict says, as one sentence; a build id in it is foreign text."""
+    build = next((each["expected"]["build_id"] for each in document["functions"]), None)
+    said = SENTENCES.get(document["verdict"], "What was to be done is done.")
+    return said.format(build=f" {build}" if build else "")
+
+
+def name_of(function: Mapping[str, Any]) -> str:
+    """Return a function's name without its account, and the alias that was judged."""
+    name = function["function"].rpartition(":")[2]
+    return f"{name}:{function['alias']}" if function["alias"] else name
+
+
+def coverage(of: Mapping[str, Any]) -> str:
+    """Say how much evidence there is, and what is claimed with it."""
+    counted = (
+        f"{_count(of['probes'], 'probe')} in {_count(of['rounds'], 'round')} reached "
+        f"{_count(of['containers'], 'container')}"
+    )
+    cold = f", {_count(of['cold_starts'], 'cold start')} among them" if of["cold_starts"] else ""
+    return f"{counted}{cold}; claim: {of['claim']}"
+
+
+def serves(versions: Mapping[str, float]) -> str:
+    """Say which versions a qualifier serves, and with which share."""
+    return " + ".join(
+        version if share == 1 else f"{share:.0%} {version}" for version, share in versions.items()
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
