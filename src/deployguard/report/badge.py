@@ -18,8 +18,8 @@ NARROW, WIDE = "fijlrt.,:;'|!()[] -", "mwMW@%"
 
 def render(document: Mapping[str, Any]) -> str:
     """Return the badge as SVG; what it shows is its accessible name, too."""
-    build = next((each["expected"]["build_id"] for each in document["functions"]), None)
-    left, right = "deployguard", " ".join(filter(None, (words.verdict(document), _short(build))))
+    build = _short(words.build_of(document))
+    left, right = "deployguard", " ".join(filter(None, (words.verdict(document), build)))
     first, second = _width(left), _width(right)
     colour = COLOURS.get(words.verdict(document), UNDECIDED)
     return (

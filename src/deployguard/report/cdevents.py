@@ -39,10 +39,12 @@ def _events(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "artifactId": _purl(function["function"], digest),
             }
             named = f"{function['function']}:{function['alias']}"
-            yield _event(document, f"service.{change}", subject=named, content=content)
-    arn = next((each["function"] for each in document["functions"]), "")
+            kind = f"service.{change}"
+            yield _event(document, kind, of=function, subject=named, content=content)
+    # Of functions in several places, the first stands for what has none of its own.
+    first = next(iter(document["functions"]), None)
     content = {
-        "environment": _environment(arn),
+        "environment": _environment(first["function"] if first else ""),
         "testSuite": {
             "id": f"deployguard {document['command']}",
             "version": document["tool"]["version"],
@@ -51,7 +53,7 @@ def _events(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "reason": f"{words.verdict(document)}: {words.sentence(document)}",
     }
     subject = _digest(document, "run")[:32]
-    yield _event(document, "testsuiterun.finished", subject=subject, content=content)
+    yield _event(document, "testsuiterun.finished", of=first, subject=subject, content=content)
 
 
 def _became(document: Mapping[str, Any], function: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -73,15 +75,19 @@ def _digest_of(function: Mapping[str, Any], version: str) -> str | None:
 
 
 def _event(
-    document: Mapping[str, Any], kind: str, *, subject: str, content: Mapping[str, Any]
+    document: Mapping[str, Any],
+    kind: str,
+    *,
+    of: Mapping[str, Any] | None,
+    subject: str,
+    content: Mapping[str, Any],
 ) -> dict[str, Any]:
     ended = datetime.fromisoformat(document["started"]) + timedelta(seconds=document["seconds"])
-    arn = next((each["function"] for each in document["functions"]), "")
     return {
         "context": {
             "specversion": SPECIFICATION,
-            "id": _digest(document, kind)[:32],
-            "source": f"/deployguard/{safe.url(arn)}",
+            "id": _digest(document, f"{kind} {subject}")[:32],
+            "source": f"/deployguard/{safe.url(of['function'] if of else '')}",
             "type": f"dev.cdevents.{kind}.0.3.0",
             "timestamp": ended.isoformat(timespec="milliseconds"),
         },

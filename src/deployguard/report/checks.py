@@ -1,6 +1,6 @@
 """What a report has tested, one by one, for what reads tests: JUnit and attestations.
 
-A check is the verdict itself, a route, or a finding.
+A check is the verdict itself, a route, or a finding; of a fleet the verdict on each function, too.
 """
 
 from __future__ import annotations
@@ -60,19 +60,24 @@ def _of(document: Mapping[str, Any]) -> Iterator[Check]:
     overall = OUTCOMES[document["verdict"]]
     yield Check("verdict", overall, f"{words.verdict(document)}: {words.sentence(document)}")
     for function in document["functions"]:
+        of = ""
+        if document.get("fleet") is not None:
+            of = f" on {words.name_of(function)}"
+            ended = f"{words.verdict(function)} (exit code {function['exit_code']})"
+            yield Check(f"verdict{of}", OUTCOMES[function["verdict"]], ended)
         for route in function["routes"]:
-            yield _route(route)
-    for finding in reports.findings(document):
-        yield _finding(finding, overall)
+            yield _route(route, of=of)
+    for finding, verdict in reports.ruled(document):
+        yield _finding(finding, OUTCOMES[verdict])
 
 
-def _route(route: Mapping[str, Any]) -> Check:
+def _route(route: Mapping[str, Any], *, of: str) -> Check:
     told = [
         f"{route['verdict']}: {route['qualifier']} serves {words.serves(route['versions'])}",
         words.coverage(route["coverage"]),
         *(f"missing: {each}" for each in route["coverage"]["shortfalls"]),
     ]
-    name = f"route {route['qualifier']} of {route['caller']}"
+    name = f"route {route['qualifier']} of {route['caller']}{of}"
     return Check(name, OUTCOMES[route["verdict"]], "\n".join(told))
 
 

@@ -337,15 +337,10 @@ def outputs(document: Mapping[str, Any]) -> dict[str, str]:
     return {
         "verdict": document["verdict"] or "",
         "exit-code": str(document["exit_code"]),
-        "image-digest": _common(each.get("digest") for each in expected),
-        "build-id": _common(each.get("build_id") for each in expected),
-        "version": _common(each.get("after") or each.get("before") for each in versions),
+        "image-digest": words.common(each.get("digest") for each in expected) or "",
+        "build-id": words.common(each.get("build_id") for each in expected) or "",
+        "version": words.common(each.get("after") or each.get("before") for each in versions) or "",
     }
-
-
-def _common(values: Iterable[str | None]) -> str:
-    found = set(values)
-    return (found.pop() or "") if len(found) == 1 else ""
 
 
 def replay(document: Mapping[str, Any]) -> dict[str, Any]:

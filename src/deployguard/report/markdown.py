@@ -24,18 +24,48 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     said = words.verdict(document)
     yield f"# {words.MARKS.get(said, '✅')} {safe.prose(said)}\n"
     yield f"**{safe.prose(words.sentence(document))}**\n"
-    yield from _ended(document)
-    for function in document["functions"]:
-        yield from _routes(function["routes"])
+    is_fleet = document.get("fleet") is not None
+    yield from _ended(document, [] if is_fleet else document["functions"])
+    if is_fleet:
+        yield from _functions(document["functions"])
+    else:
+        yield from _reached(document["functions"])
     yield from _findings(document)
     for function in document["functions"]:
+        if is_fleet:
+            yield f"# {safe.markdown(words.name_of(function))}\n"
+            yield from _reached([function])
         yield from _coverage(function["coverage"])
         yield from _containers(function["containers"])
         yield from _changes(function["changes"])
 
 
-def _ended(document: Mapping[str, Any]) -> Iterator[str]:
-    for function in document["functions"]:
+def _functions(functions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "## Functions\n"
+    yield from _table(
+        ("", "function", "verdict", "exit code", "build", "serves", "seconds"),
+        (
+            (
+                words.MARKS.get(words.verdict(each), "✅"),
+                safe.markdown(words.name_of(each)),
+                safe.prose(words.verdict(each)),
+                safe.prose(str(each["exit_code"])),
+                safe.markdown(each["expected"]["build_id"] or "unknown"),
+                safe.prose(text.version(each["version"])),
+                safe.prose(f"{each['seconds']:.1f}"),
+            )
+            for each in functions
+        ),
+    )
+
+
+def _reached(functions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for function in functions:
+        yield from _routes(function["routes"])
+
+
+def _ended(document: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for function in functions:
         yield f"- function {safe.markdown(words.name_of(function))}"
         if digest := function["expected"]["digest"]:
             yield f"- image {safe.markdown(digest)}"

@@ -46,9 +46,11 @@ def render(report: Mapping[str, Any], form: str, *, beside: Beside = ALONE) -> s
 
 
 def _page(report: Mapping[str, Any], beside: Beside) -> str:
+    shown = document.foremost(report)
     return page.render(
         report,
-        evidence=document.kept(document.foremost(report)),
+        shown,
+        evidence=document.kept(shown),
         findings=document.findings(report),
         beside=beside,
     )

@@ -24,8 +24,15 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 def render(document: Mapping[str, Any]) -> str:
     """Return the statement; raise ConfigurationError where there is nothing to be attested."""
     judged = reports.judged_again(document)
+    if len(judged["functions"]) > 1:
+        raise ConfigurationError(
+            "there is no statement to make on several functions",
+            cause="a statement is on one image, and what holds of one function is not of another",
+            fix="make a statement of the report of each: check it alone, or in a shard of its own",
+        )
     evidence = [item for function in judged["functions"] for item in function["evidence"]]
-    if judged["error"] is not None or len(evidence) != 1:
+    ends = [judged["error"], *(each.get("error") for each in judged["functions"])]
+    if any(ends) or len(evidence) != 1:
         raise ConfigurationError(
             "there is no statement to make on an image",
             cause="the run ended before the verdict, so there is none that evidence supports",

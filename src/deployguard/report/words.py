@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MARKS = {
@@ -28,9 +29,38 @@ def verdict(document: Mapping[str, Any]) -> str:
 
 def sentence(document: Mapping[str, Any]) -> str:
     """Return what the verdict says, as one sentence; a build id in it is foreign text."""
-    build = next((each["expected"]["build_id"] for each in document["functions"]), None)
+    if document.get("fleet") is not None:
+        return _of_several(document)
+    build = build_of(document)
     said = SENTENCES.get(document["verdict"], "What was to be done is done.")
     return said.format(build=f" {build}" if build else "")
+
+
+def _of_several(document: Mapping[str, Any]) -> str:
+    """Count how functions ended, and say what is wrong beside that."""
+    ended = Counter(each["verdict"] or "DONE" for each in document["functions"])
+    order = (*reversed(MARKS), *ended)
+    counted = [f"{ended[each]} {each}" for each in dict.fromkeys(order) if ended[each]]
+    said = f"Of {_count(ended.total(), 'function')}: {', '.join(counted) or 'none was read'}."
+    wrong = [each["title"] for each in document["fleet"]["findings"] if _is_grave(each)]
+    if document["error"] is not None:
+        wrong.append(document["error"]["happened"])
+    return " ".join((said, *(f"{each}." for each in dict.fromkeys(wrong))))
+
+
+def _is_grave(found: Mapping[str, Any]) -> bool:
+    return bool(found.get("severity", "error") == "error")
+
+
+def build_of(document: Mapping[str, Any]) -> str | None:
+    """Return the build id that was expected; of several functions one that all of them share."""
+    return common(each["expected"]["build_id"] for each in document["functions"])
+
+
+def common(values: Iterable[str | None]) -> str | None:
+    """Return what all have in common, if they do."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def name_of(function: Mapping[str, Any]) -> str:

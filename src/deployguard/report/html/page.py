@@ -14,7 +14,7 @@ from deployguard.model import Evidence, Finding
 from deployguard.pages import frame
 from deployguard.pages.builds import Builds, defined
 from deployguard.pages.markup import Markup, el
-from deployguard.report.html import graph, lives, tables, timeline, verdict, ways
+from deployguard.report.html import fleet, graph, lives, tables, timeline, verdict, ways
 from deployguard.report.html.axis import Mark
 from deployguard.report.html.lives import Life
 from deployguard.routes.nouns import Audit
@@ -47,22 +47,27 @@ class Section(NamedTuple):
 
 def render(
     report: Mapping[str, Any],
+    shown: Mapping[str, Any],
     *,
     evidence: Evidence | None,
     findings: Sequence[Finding],
     beside: Beside,
 ) -> str:
-    """Return a report as one HTML file."""
+    """Return a report as one HTML file; of a fleet, `shown` is what the pictures are of."""
     told = lives.lives(evidence) if evidence else []
-    function = next(iter(report["functions"]), None)
-    first = verdict.render(report, told, findings)
-    sections = [*_sections(report, evidence, told, findings, beside)]
+    function = next(iter(shown["functions"]), None)
+    named, first = verdict.name(function), verdict.render(report, told, findings)
+    sections = [*_sections(shown, evidence, told, findings, beside)]
+    if report.get("fleet") is not None:
+        named, first = fleet.name(report), fleet.render(report, findings)
+        body = [*fleet.functions(report), *fleet.scope(function)]
+        sections.insert(0, Section("functions", "Functions", body))
     size = len("".join((first, *(each.markup() for each in sections), frame.style())).encode())
     for each in function["evidence"] if function else ():
         folded = [*tables.raw(each, room=LARGEST - FRAME - size)]
         sections.append(Section("evidence", "Raw evidence", folded))
     return frame.page(
-        f"{report['verdict']}: {verdict.name(function)}",
+        f"{report['verdict']}: {named}",
         el("a", "Skip to the verdict", href="#verdict", class_="skip"),
         defined(timeline.shapes()),
         el("main", first, _contents(sections), *(each.markup() for each in sections)),

@@ -18,6 +18,14 @@ PARTS = ("seen", "expected", "cause", "fix")
 def render(report: Mapping[str, Any], told: Sequence[Life], found: Sequence[Finding]) -> Markup:
     """Return the head of the page."""
     function = next(iter(report["functions"]), None)
+    serves = [el("p", short(serving(function), 400))] if function and serving(function) else []
+    why = (f"{_claims(function)}; see ", el("a", "what this covers", href="#coverage"))
+    rest = (*serves, *advice(found, why=why))
+    return head(report, name(function), sentence(report, told), *rest)
+
+
+def head(report: Mapping[str, Any], named: str, said: str, *rest: Markup) -> Markup:
+    """Return the verdict on what is named, what it means, and the rest."""
     verdict = report["verdict"] or "DONE"
     about = f"{report['command']} · {report['started'][:19].replace('T', ' ')} UTC"
     ended = f"{report['seconds']:.1f} s · exit code {report['exit_code']}"
@@ -28,11 +36,10 @@ def render(report: Mapping[str, Any], told: Sequence[Life], found: Sequence[Find
             "h1",
             el("span", verdict, class_=f"verdict {verdict.lower()}"),
             " ",
-            el("span", name(function), class_="of"),
+            el("span", named, class_="of"),
         ),
-        el("p", sentence(report, told), class_="lead"),
-        *([el("p", short(serving(function), 400))] if function and serving(function) else ()),
-        *_advice(found, function),
+        el("p", said, class_="lead"),
+        *rest,
         id="verdict",
     )
 
@@ -107,11 +114,11 @@ def serving(function: Mapping[str, Any]) -> str:
     return f"Alias {alias} serves version {now}, as before{kept}."
 
 
-def _advice(found: Sequence[Finding], function: Mapping[str, Any] | None) -> Iterator[Markup]:
+def advice(found: Sequence[Finding], *, why: Sequence[str]) -> Iterator[Markup]:
+    """Yield what to do first, and where nothing is wrong, why that is so."""
     errors = [each for each in found if each.severity is Severity.ERROR]
     if not errors:
-        link = el("a", "what this covers", href="#coverage")
-        facts = [el("dt", "Why"), el("dd", f"{_claims(function)}; see ", link)]
+        facts = [el("dt", "Why"), el("dd", *why)]
         more = f", but for {many(len(found), 'warning')} below" if found else ""
         yield el("dl", *facts, el("dt", "Do"), el("dd", f"Nothing{more}."), class_="advice")
         return
