@@ -10,7 +10,7 @@ from typing import Any
 from deployguard.errors import Attention, DeployguardError, Interrupted, OutOfTime, Superseded
 from deployguard.judge import ruling
 from deployguard.model import LATEST, Change, Evidence
-from deployguard.report import document
+from deployguard.report import document, merged
 from deployguard.resources import Alias
 from deployguard.run import Record
 from tests.unit.test_judge import BARE, EXHAUSTING, LIVE, agreeing, burst, evidence, probe, rounds
@@ -75,7 +75,29 @@ REPORTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "error": lambda: built(
         Record("check", started=STARTED, error=DeployguardError("no such function"))
     ),
+    "several": lambda: several("fresh", "stale", "out of time", "error"),
+    "several and fresh": lambda: several("fresh", "fresh with a warning"),
 }
+
+
+def several(*endings: str) -> dict[str, Any]:
+    """Make the report of functions that are named by how they ended."""
+    return merged.of_shards(named(ending) for ending in endings)
+
+
+def named(ending: str) -> dict[str, Any]:
+    """Make the report of one of several functions."""
+    found = REPORTS[ending]()
+    name = ending.replace(" ", "-")
+    if not found["functions"]:
+        asked = Record("check", name, started=STARTED, error=DeployguardError("no such function"))
+        return built(asked)
+    return {**found, "functions": [{**found["functions"][0], "function": named_as(name)}]}
+
+
+def named_as(name: str) -> str:
+    """Return the ARN of a function of another name."""
+    return f"{ARN.rpartition(':')[0]}:{name}"
 
 
 def saying(text: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from deployguard.model import (
     SelfTest,
     Stamp,
 )
-from deployguard.report import document, renderers
+from deployguard.report import document, merged, renderers
 from deployguard.report.html.page import Beside
 from deployguard.resources import Alias
 from deployguard.run import Record
@@ -239,7 +239,16 @@ CASES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "rollback": lambda: report(
         replace(EVIDENCE, rounds=AGREEING), command="rollback", changes=CHANGES
     ),
+    "fleet": lambda: several(_fresh(), _stale(), report(None, error=DeployguardError("a bug"))),
+    "fresh-fleet": lambda: several(_fresh(), _fresh()),
 }
+
+
+def several(*reports: dict[str, Any]) -> dict[str, Any]:
+    """Make one report of those of several functions."""
+    for number, each in enumerate(reports):
+        each["functions"][0]["function"] += f"-{number}"
+    return merged.of_shards(reports)
 
 
 # What the code itself chooses; all else in a report comes from elsewhere.

@@ -173,3 +173,20 @@ def test_a_command_is_never_broken_and_a_long_word_only_where_lines_must_fit() -
     digest = Row("  ", NEW)
     assert list(digest.on(Page(40))) == ["  " + NEW]
     assert [len(line) for line in digest.on(Page(40, is_grid=True))] == [40, 35]
+
+
+def test_of_several_functions_every_line_names_its_own() -> None:
+    seen = saw(evidence(agreeing()))
+    told = [
+        each
+        for event in (Step("publish"), Said("moved"), Detail("waiting"), seen)
+        for each in live.told_of("reports", event)
+    ]
+    assert told[:4] == [
+        Said("reports: publish"),
+        Said("reports: moved"),
+        Detail("reports: waiting"),
+        Said(f"reports: {live.round_line(seen.last, seen.evidence)}"),
+    ]
+    assert len(told) == 4 + len(seen.last.probes)
+    assert all(isinstance(each, Detail) and "reports: " in each.text for each in told[4:])

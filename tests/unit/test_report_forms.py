@@ -23,6 +23,7 @@ from tests.values import ARN
 
 EVENTS = json.loads((Path(__file__).parent / "cdevents.schema.json").read_text())
 WITHOUT_VERDICT = {"overtaken", "out of time", "not put back", "interrupted", "error"}
+SEVERAL = {"several", "several and fresh"}
 ended_somehow = pytest.mark.parametrize("ending", REPORTS)
 
 
@@ -263,7 +264,7 @@ def test_rendering_again_makes_the_same_events() -> None:
     assert len(set(others)) == len(others)
 
 
-@pytest.mark.parametrize("ending", sorted(REPORTS.keys() - WITHOUT_VERDICT))
+@pytest.mark.parametrize("ending", sorted(REPORTS.keys() - WITHOUT_VERDICT - SEVERAL))
 def test_passed_is_said_of_fresh_alone(ending: str) -> None:
     report = REPORTS[ending]()
     found = attested(report)
@@ -278,6 +279,55 @@ def test_passed_is_said_of_fresh_alone(ending: str) -> None:
     assert bool(predicate["failedTests"]) != is_fresh
     for descriptor in predicate["configuration"]:
         assert descriptor.keys() & {"uri", "digest", "content"}
+
+
+@pytest.mark.parametrize("ending", sorted(SEVERAL))
+def test_nothing_is_attested_of_several_functions_together(ending: str) -> None:
+    with pytest.raises(ConfigurationError, match="several functions"):
+        statement.render(REPORTS[ending]())
+
+
+def test_each_of_several_functions_is_a_test_with_its_own_verdict() -> None:
+    found = results("several")
+    verdicts = {name: end for name, end in found.items() if name.startswith("verdict")}
+    assert verdicts == {
+        "verdict": "error",
+        "verdict on error": "error",
+        "verdict on fresh:live": "",
+        "verdict on out-of-time:live": "error",
+        "verdict on stale:live": "failure",
+    }
+    assert found["route live of callers of live on fresh:live"] == ""
+    assert found["DG201 Warm containers still run another build"] == "failure"
+
+
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"in-toto", "badge", "cdevents", "dotenv"}))
+def test_no_form_hides_one_of_several_functions(form: str) -> None:
+    told = render(REPORTS["several"](), form)
+    wrong = ("stale", "out-of-time") if form in ("github", "gitlab") else ()
+    wrong = ("error", *wrong) if form == "github" else wrong
+    for name in wrong or ("fresh", "stale", "out-of-time", "error"):
+        assert name in told
+    if form not in ("gitlab", "html"):
+        assert "no such function" in told
+        assert "AWS was not ready" in told
+
+
+def test_functions_of_one_name_are_told_apart_by_their_places() -> None:
+    report = REPORTS["several and fresh"]()
+    for number, each in enumerate(report["functions"]):
+        each["function"] = f"arn:aws:lambda:eu-west-{number}:123456789012:function:reports"
+    names = [check.name for check in checks.of(report) if check.name.startswith("verdict on")]
+    assert names == ["verdict on eu-west-0/reports:live", "verdict on eu-west-1/reports:live"]
+    assert "eu-west-1/reports:live: " in markdown.render(report)
+    report["functions"][1]["function"] = report["functions"][0]["function"].replace("12:", "13:")
+    assert "123456789013" in render(report, "html")
+
+
+def test_each_of_several_functions_has_events_of_its_own() -> None:
+    found = [event["context"]["id"] for event in events("several and fresh")]
+    assert len(set(found)) == len(found) == 3
+    assert set(service("several and fresh")) == {"upgraded"}
 
 
 @pytest.mark.parametrize("ending", sorted(WITHOUT_VERDICT))

@@ -120,6 +120,19 @@ def hashed_as(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def test_the_page_of_a_fleet_names_every_function_and_shows_the_worst() -> None:
+    page = cases.page(cases.CASES["fleet"]())
+
+    assert "ERROR: 3 functions" in page
+    assert "Of 3 functions: 1 ERROR, 1 STALE, 1 FRESH." in page
+    assert [f"reports-{number}:live" in page for number in range(3)] == [True] * 3
+    assert "reports-1:live: " in page  # what is wrong with another one than the worst
+    assert 'id="timeline"' not in page  # the worst one has none
+    fresh = cases.page(cases.CASES["fresh-fleet"]())
+    assert "each of them is" in fresh
+    assert 'id="timeline"' in fresh
+
+
 @pytest.mark.parametrize("payload", ["x" * 9_000, "<" * 9_000])
 @pytest.mark.parametrize("kind", ["called", "silent", "out-of-time"])
 def test_long_text_is_cut(kind: str, payload: str) -> None:

@@ -181,6 +181,8 @@ class Fleet:
         session.is_one_of_many = True
         run = Run(session, part.record, timeout_s=left)
         name = member.function.rpartition(":function:")[2]
+        if len(self._crowd) > 1:
+            name = "/".join(filter(None, (member.place.account, member.place.region, name)))
         run.tell = lambda event: self._tell_of(name, event)
         session.before_attempt = run.heed
         run.meet = lambda moment: self._gates.meet(run, moment)

@@ -59,10 +59,11 @@ def of(document: Mapping[str, Any]) -> list[Check]:
 def _of(document: Mapping[str, Any]) -> Iterator[Check]:
     overall = OUTCOMES[document["verdict"]]
     yield Check("verdict", overall, f"{words.verdict(document)}: {words.sentence(document)}")
+    name = words.names(document)
     for function in document["functions"]:
         of = ""
         if document.get("fleet") is not None:
-            of = f" on {words.name_of(function)}"
+            of = f" on {name(function)}"
             ended = f"{words.verdict(function)} (exit code {function['exit_code']})"
             yield Check(f"verdict{of}", OUTCOMES[function["verdict"]], ended)
         for route in function["routes"]:

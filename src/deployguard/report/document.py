@@ -295,17 +295,18 @@ def ruled(document: Mapping[str, Any]) -> list[tuple[Finding, str | None]]:
     if fleet is None:
         return ended + [(_finding(item), whole) for each in entries for item in each["findings"]]
     told = [(_finding(item), whole) for item in fleet["findings"]]
+    name = words.names(document)
     for each in entries:
         verdict, own = each["verdict"], [_finding(item) for item in each["findings"]]
         if each["error"]:
-            ended.append((_of(each, _ended(each["error"], verdict)), verdict))
-        told += [(_of(each, found), verdict) for found in own]
+            ended.append((_of(name(each), _ended(each["error"], verdict)), verdict))
+        told += [(_of(name(each), found), verdict) for found in own]
     return ended + told
 
 
-def _of(function: Mapping[str, Any], found: Finding) -> Finding:
+def _of(name: str, found: Finding) -> Finding:
     """Say which of several functions a finding is about."""
-    return replace(found, seen=f"{words.name_of(function)}: {found.seen}")
+    return replace(found, seen=f"{name}: {found.seen}")
 
 
 def _ended(error: Mapping[str, str], verdict: str) -> Finding:

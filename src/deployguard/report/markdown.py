@@ -24,39 +24,44 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     said = words.verdict(document)
     yield f"# {words.MARKS.get(said, '✅')} {safe.prose(said)}\n"
     yield f"**{safe.prose(words.sentence(document))}**\n"
-    is_fleet = document.get("fleet") is not None
+    is_fleet, name = document.get("fleet") is not None, words.names(document)
     yield from _ended(document, [] if is_fleet else document["functions"])
     if is_fleet:
-        yield from _functions(document["functions"])
+        yield from _functions(document)
     else:
         yield from _reached(document["functions"])
     yield from _findings(document)
     for function in document["functions"]:
         if is_fleet:
-            yield f"# {safe.markdown(words.name_of(function))}\n"
+            yield f"# {safe.markdown(name(function))}\n"
             yield from _reached([function])
         yield from _coverage(function["coverage"])
         yield from _containers(function["containers"])
         yield from _changes(function["changes"])
 
 
-def _functions(functions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _functions(document: Mapping[str, Any]) -> Iterator[str]:
+    name = words.names(document)
     yield "## Functions\n"
     yield from _table(
         ("", "function", "verdict", "exit code", "build", "serves", "seconds"),
         (
             (
                 words.MARKS.get(words.verdict(each), "✅"),
-                safe.markdown(words.name_of(each)),
+                safe.markdown(name(each)),
                 safe.prose(words.verdict(each)),
                 safe.prose(str(each["exit_code"])),
                 safe.markdown(each["expected"]["build_id"] or "unknown"),
-                safe.prose(text.version(each["version"])),
+                safe.prose(_version(each["version"])),
                 safe.prose(f"{each['seconds']:.1f}"),
             )
-            for each in functions
+            for each in document["functions"]
         ),
     )
+
+
+def _version(version: Mapping[str, Any]) -> str:
+    return text.version(version) if version["before"] or version["after"] else ""
 
 
 def _reached(functions: Sequence[Mapping[str, Any]]) -> Iterator[str]:

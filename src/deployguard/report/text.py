@@ -28,13 +28,16 @@ def problem(parts: Mapping[str, Any], page: Page = PLAIN) -> str:
 
 
 def _rows(document: Mapping[str, Any], *, brief: bool) -> Iterator[Row]:
+    is_fleet = document.get("fleet") is not None
     for function in document["functions"]:
+        if brief and is_fleet and (function["findings"] or function["error"]):
+            yield Row("", _named(function), "strong")
         yield from _function(function, brief=brief)
     error = document["error"]
     if error is not None and all(each.get("error") != error for each in document["functions"]):
         yield from _problem(error)
         yield Row("")
-    if document.get("fleet"):
+    if is_fleet:
         yield from _fleet(document)
     verdict = document["verdict"] or "DONE"
     ended = f"after {document['seconds']:.1f} s (exit code {document['exit_code']})"

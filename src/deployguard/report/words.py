@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 MARKS = {
@@ -67,6 +67,22 @@ def name_of(function: Mapping[str, Any]) -> str:
     """Return a function's name without its account, and the alias that was judged."""
     name = function["function"].rpartition(":")[2]
     return f"{name}:{function['alias']}" if function["alias"] else name
+
+
+def names(document: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
+    """Return what names each function of a report, as briefly as no other one is named."""
+    counts = [(shape, Counter(map(shape, document["functions"]))) for shape in (name_of, _placed)]
+
+    def name(function: Mapping[str, Any]) -> str:
+        told = (shape(function) for shape, count in counts if count[shape(function)] == 1)
+        return next(told, f"{function['function']}:{function['alias']}")
+
+    return name
+
+
+def _placed(function: Mapping[str, Any]) -> str:
+    region = function["function"].split(":")[3:4]
+    return "/".join((*region, name_of(function)))
 
 
 def coverage(of: Mapping[str, Any]) -> str:

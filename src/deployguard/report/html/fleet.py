@@ -12,7 +12,7 @@ from deployguard.report.html import tables, verdict
 from deployguard.report.html.lives import many
 
 HEAD = ("function", "verdict", "exit code", "build", "serves", "seconds", "what ended it")
-MOST = 1_000  # functions that are listed
+MOST = 400  # functions that are listed
 
 
 def render(report: Mapping[str, Any], found: Sequence[Finding]) -> Markup:
@@ -29,7 +29,8 @@ def name(report: Mapping[str, Any]) -> str:
 
 def functions(report: Mapping[str, Any]) -> Iterator[Markup]:
     """Yield how each function ended, and what of all of them could not be read."""
-    rows = [_row(each) for each in report["functions"][:MOST]]
+    named = words.names(report)
+    rows = [_row(each, named(each)) for each in report["functions"][:MOST]]
     yield tables.table("Functions", HEAD, rows)
     left = len(report["functions"]) - MOST
     if left > 0:
@@ -39,12 +40,12 @@ def functions(report: Mapping[str, Any]) -> Iterator[Markup]:
         yield tables.items(unread)
 
 
-def _row(function: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(function: Mapping[str, Any], named: str) -> tuple[str, ...]:
     ended, error = words.verdict(function), function["error"]
     version = function["version"]
     return (
-        el("code", short(words.name_of(function), 100), title=short(function["function"], 200)),
-        el("span", ended, class_=f"verdict {ended.lower()}"),
+        el("code", short(named, 100), title=short(function["function"], 200)),
+        el("span", ended, class_=f"tag {ended.lower()}"),
         str(function["exit_code"]),
         short(function["expected"]["build_id"] or "unknown", 60),
         text.version(version) if version["before"] or version["after"] else "",
@@ -53,9 +54,9 @@ def _row(function: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def scope(function: Mapping[str, Any] | None) -> Iterator[Markup]:
+def scope(report: Mapping[str, Any], function: Mapping[str, Any] | None) -> Iterator[Markup]:
     """Say which function the rest of the page is about."""
     if function is not None:
-        shown = el("code", short(words.name_of(function), 100))
+        shown = el("code", short(words.names(report)(function), 100))
         rest = ", which ended worst: its pictures, changes and containers. The findings are those "
         yield el("p", "Below is ", shown, rest, "of all; report.json has the rest of the others.")

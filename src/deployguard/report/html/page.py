@@ -60,7 +60,7 @@ def render(
     sections = [*_sections(shown, evidence, told, findings, beside)]
     if report.get("fleet") is not None:
         named, first = fleet.name(report), fleet.render(report, findings)
-        body = [*fleet.functions(report), *fleet.scope(function)]
+        body = [*fleet.functions(report), *fleet.scope(report, function)]
         sections.insert(0, Section("functions", "Functions", body))
     size = len("".join((first, *(each.markup() for each in sections), frame.style())).encode())
     for each in function["evidence"] if function else ():

@@ -12,6 +12,7 @@ from deployguard.pages.markup import Markup, el, short
 from deployguard.report.html.lives import Life, many
 
 LONGEST = 4_000  # characters of a part of a finding
+MOST = 100  # findings that are listed; only a fleet has as many
 PARTS = ("seen", "expected", "cause", "fix")
 
 
@@ -149,7 +150,7 @@ def findings(found: Sequence[Finding]) -> Iterator[Markup]:
     """Yield each finding with all that is known of it."""
     if not found:
         yield el("p", "Nothing was found.")
-    for each in found:
+    for each in found[:MOST]:
         facts = [
             fact
             for part in PARTS
@@ -163,6 +164,8 @@ def findings(found: Sequence[Finding]) -> Iterator[Markup]:
         kind = each.severity.value
         title = el("h3", el("span", kind, class_=f"tag {kind}"), f" {_title(each)}")
         yield el("article", title, el("dl", *facts), class_=f"finding {kind}")
+    if (left := len(found) - MOST) > 0:
+        yield el("p", f"{many(left, 'finding')} more not listed here: report.json has them all.")
 
 
 def _title(found: Finding) -> str:
