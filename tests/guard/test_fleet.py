@@ -42,6 +42,19 @@ def test_the_verdict_of_all_is_the_worst(crew: Crew) -> None:
     assert json.loads(replayed.out)["verdict"] == "STALE"
 
 
+def test_whoever_watches_or_reads_another_form_is_told_of_every_function(crew: Crew) -> None:
+    crew.write(named(*NAMES))
+    crew.stale("prices")
+    finished = crew.check()
+    folder = crew.team.folder / "deployguard-report"
+    page, tests = ((folder / name).read_text() for name in ("report.html", "junit.xml"))
+    assert "STALE: 3 functions" in page
+    for name in NAMES:
+        assert f"{name}:live" in page
+        assert f'name="verdict on {name}:live"' in tests
+        assert f" {name}: round 1 on " in finished.err
+
+
 def test_a_function_that_does_not_exist_has_an_entry_and_ends_no_other(crew: Crew) -> None:
     crew.write(named("orders", "nothing"))
     finished = crew.check()

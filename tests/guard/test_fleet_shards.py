@@ -82,6 +82,18 @@ def test_a_merged_report_whose_verdict_was_edited_is_judged_again(crew: Crew) ->
     assert crew.team.run("report", "--replay", "forged.json").exit_code == 10
 
 
+def test_what_is_merged_has_forms_and_is_sent_only_to_a_safe_address(crew: Crew) -> None:
+    assert shard(crew, 1).exit_code == 0
+    arguments = ("report", "merge", "shards/1/report.json", "--into", "whole", "--to", "html")
+    refused = crew.team.run(*arguments, "--send", "http://example.com")
+    assert refused.exit_code == 2
+    assert not (crew.team.folder / "whole").exists()
+    assert crew.team.run(*arguments).exit_code == 11
+    page = (crew.team.folder / "whole" / "report.html").read_text()
+    assert "INCONCLUSIVE: " in page
+    assert "DG314" in page
+
+
 def test_reports_of_functions_that_were_checked_alone_are_merged_too(crew: Crew) -> None:
     for name in ("orders", "prices"):
         assert crew.team.run("check", name, "--grace", "0", "--report-dir", name).exit_code == 0
