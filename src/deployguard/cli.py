@@ -6,11 +6,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from deployguard import __version__, ci, console, parser, safe
 from deployguard.errors import DeployguardError, Interrupted, parts_of
@@ -87,14 +87,13 @@ def _begun(settings: Settings, record: Record, target: Target | None) -> Run:
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
-    from deployguard.report import files
     from deployguard.run import Record
     from deployguard.target import target_of
 
     settings = _load(parsed)
     target = target_of(settings.function)
     if not settings.dry_run:
-        files.prepare(Path(settings.report_dir))
+        handover.prepare(Path(settings.report_dir), parsed.command, forms=settings.reports)
     record = Record(parsed.command)
     run = _begun(settings, record, target)
     try:
@@ -138,18 +137,26 @@ def _tell_story(run: Run, settings: Settings, target: Target) -> tuple[str, ...]
 
 
 def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
-    """Print the report, and hand it to whoever reads it."""
-    from deployguard import handover
+    """Print the report, and hand it to whoever reads it, even where nobody reads stdout."""
     from deployguard.report import document, files, history, text
 
-    folder = Path(settings.report_dir)
-    moves = history.after(folder, record)
+    moves = history.after(Path(settings.report_dir), record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
     is_brief = settings.verbosity == "quiet"
-    if settings.format == "json":
-        _print(files.dump(report))
-    else:
-        _write(text.render(report, _page(sys.stdout), brief=is_brief))
+    try:
+        if settings.format == "json":
+            _print(files.dump(report))
+        else:
+            _write(text.render(report, _page(sys.stdout), brief=is_brief))
+    finally:
+        exit_code = _hand_over(report, settings)
+    return exit_code
+
+
+def _hand_over(report: Mapping[str, Any], settings: Settings) -> int:
+    from deployguard import handover
+
+    folder = Path(settings.report_dir)
     paths, exit_code = handover.to_folder(report, folder, forms=settings.reports, complain=_warn)
     _write_commands(
         handover.to_ci(
@@ -366,8 +373,9 @@ def _print(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    """Write what is safe for its surface already."""
-    sys.stdout.write(text)
+    """Write what is safe for its surface already; what stdout has no character for, as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

@@ -69,6 +69,10 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence | None:
     except (ValidationError, KeyError, TypeError) as error:
         raise _not_replayable(type(error).__name__) from error
     contradictions = [text for evidence in found for text in contradiction.all_in(evidence)]
+    for function, evidence in zip(document["functions"], found, strict=False):
+        contradictions += contradiction.of_another(
+            evidence, function=function.get("function"), alias=function.get("alias")
+        )
     if len(document["functions"]) > 1 or len(found) > 1:
         contradictions.append("it holds more than one run")
     if contradictions:
@@ -317,22 +321,33 @@ def replay(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document with the verdict that its evidence supports."""
-    evidence = evidence_of(document)
-    if evidence is None or document.get("error") is not None:
-        if document.get("verdict") not in UNJUDGED or document.get("exit_code") in (0, 10):
+    evidence, error = evidence_of(document), document.get("error")
+    ruling = None if evidence is None else judge.ruling(evidence)
+    if ruling is None or error is not None:
+        if not _is_an_end(document):
             raise _not_replayable("it claims a verdict that nothing supports")
-        return dict(document)
-    ruling = judge.ruling(evidence)
-    exit_code = EXIT_CODES.get(ruling.verdict, 1)
-    about = {**document["functions"][0], "expected": _expected(evidence.expected)}
-    function = {
-        **about,
-        "verdict": ruling.verdict.value,
-        **_judged(evidence, ruling, known=_blanks(about)),
-    }
-    return {
-        **document,
-        "verdict": ruling.verdict.value,
-        "exit_code": exit_code,
-        "functions": [function],
-    }
+        verdict, exit_code = document["verdict"], document["exit_code"]
+    else:
+        verdict, exit_code = ruling.verdict.value, EXIT_CODES.get(ruling.verdict, 1)
+    if isinstance(error, Mapping) and error.get("kind") == Interrupted.__name__:
+        ruling = None
+    functions = [_again(each, evidence, ruling, verdict=verdict) for each in document["functions"]]
+    return {**document, "verdict": verdict, "exit_code": exit_code, "functions": functions}
+
+
+def _is_an_end(document: Mapping[str, Any]) -> bool:
+    """Say whether a run can have ended so without a judgement."""
+    verdict, code = document.get("verdict"), document.get("exit_code")
+    if verdict not in UNJUDGED or type(code) is not int or not 0 < code < 256:
+        return False
+    codes = {known.value: number for known, number in EXIT_CODES.items()}
+    return code == codes[verdict] if verdict in codes else code not in codes.values()
+
+
+def _again(
+    function: Mapping[str, Any], evidence: Evidence | None, ruling: Ruling | None, *, verdict: str
+) -> dict[str, Any]:
+    about = {**function, "verdict": verdict}
+    if evidence is not None:
+        about["expected"] = _expected(evidence.expected)
+    return about | _judged(evidence, ruling, known=_blanks(about))

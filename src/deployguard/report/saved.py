@@ -15,8 +15,9 @@ from deployguard.report.forms import FORMS
 
 def replay(path: Path) -> dict[str, Any]:
     """Return a saved report with the verdict that its evidence supports."""
-    replayed = document.replay(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        replayed = document.replay(report)
         text.render(replayed)
     return replayed
 
@@ -33,8 +34,9 @@ def render(
             "say what to do with the report",
             fix="name a form with --to, or --send it, or judge it again with --replay FILE",
         )
-    judged = document.judged_again(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        judged = document.judged_again(report)
         told = beside.read(path.parent, judged, forms=forms, complain=complain)
         return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
 
@@ -43,8 +45,9 @@ def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
     """Send a saved report, with the verdict that its evidence supports."""
     if problem := webhook.doubt(url):
         raise ConfigurationError(f"--send: {problem}")
-    judged = document.judged_again(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        judged = document.judged_again(report)
         webhook.send(judged, url, environ=environ)
 
 
