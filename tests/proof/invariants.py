@@ -163,9 +163,7 @@ def i13_whole_or_written_down(a: Aftermath) -> str:
 def i14_probes_are_counted(a: Aftermath) -> str:
     """Every invocation is a probe that the run speaks of: the SDK repeats none."""
     invoked = sum(call["operation"] == "Invoke" for call in a.calls)
-    probes = sum(
-        int(count) for count in re.findall(r"round .*: (\d+) probes", a.err, re.MULTILINE)
-    )
+    probes = sum(int(count) for count in re.findall(r"round .*: (\d+) probes", a.err, re.MULTILINE))
     is_cut_short = a.was_killed or a.fault in SIGNALS  # in the middle of a round
     return FINE if invoked <= probes or is_cut_short else f"{invoked} for {probes} probes"
 
