@@ -178,6 +178,11 @@ def test_a_crash_fails_the_deployment(before: Team) -> None:
     assert "a bug in deployguard: FileNotFoundError" in called.report["error"]["happened"]
 
 
+def test_a_log_that_takes_nothing_fails_the_deployment(before: Team) -> None:
+    called = call(before, begin(before, BEFORE), first="import sys; sys.stdout.close()")
+    assert called.answers == ["Failed"], called.err
+
+
 def test_a_call_that_hangs_is_not_waited_for_longer_than_lambda_allows(before: Team) -> None:
     before.lab.fault(operation="GetFunction", kind="hang", times=None)
     called = call(before, begin(before, BEFORE), left_s=13)
