@@ -137,6 +137,7 @@ def test_an_alias_that_has_not_moved_does_not_answer_for_the_new_version(before:
         (spec(BeforeAllowTraffic="gate", AfterAllowTraffic="gate"), "for BeforeAllowTraffic and"),
         (BEFORE.replace("reports", "orders"), "the deployment is of orders"),
         ("", "it names no Name"),
+        (BEFORE.replace('"2"', '"live"'), "its TargetVersion is live"),
         (APPSPEC_YAML.format("gate") + '        TargetVersion: "3"\n', "TargetVersion twice: 2"),
         ("[" * 100_000, "it names no Name"),
     ],
