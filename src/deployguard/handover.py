@@ -25,10 +25,11 @@ def prepare(folder: Path, command: str, *, forms: Sequence[str]) -> None:
     report.json itself stays until it is replaced: it tells what was live before.
     """
     files.prepare(folder)
-    for form in () if command in REPAIRS else forms:
-        if FORMS[form].file != files.NAME:
-            with suppress(OSError):  # what cannot be written either, which is told then
-                (folder / FORMS[form].file).unlink()
+    if command in REPAIRS:
+        return
+    for name in {ci.DOTENV_FILE, *(FORMS[form].file for form in forms)} - {files.NAME}:
+        with suppress(OSError):  # it is not there, or cannot be written either, which is told then
+            (folder / name).unlink()
 
 
 def to_folder(

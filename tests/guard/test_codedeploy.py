@@ -137,6 +137,7 @@ def test_an_alias_that_has_not_moved_does_not_answer_for_the_new_version(before:
         (spec(BeforeAllowTraffic="gate", AfterAllowTraffic="gate"), "for BeforeAllowTraffic and"),
         (BEFORE.replace("reports", "orders"), "the deployment is of orders"),
         ("", "it names no Name"),
+        (BEFORE.replace('"2"', '"live"'), "its TargetVersion is live"),
         (APPSPEC_YAML.format("gate") + '        TargetVersion: "3"\n', "TargetVersion twice: 2"),
         ("[" * 100_000, "it names no Name"),
     ],
@@ -176,6 +177,11 @@ def test_a_crash_fails_the_deployment(before: Team) -> None:
     called = call(before, begin(before, BEFORE), first=vanish)
     assert called.answers == ["Failed"], called.out + called.err
     assert "a bug in deployguard: FileNotFoundError" in called.report["error"]["happened"]
+
+
+def test_a_log_that_takes_nothing_fails_the_deployment(before: Team) -> None:
+    called = call(before, begin(before, BEFORE), first="import sys; sys.stdout.close()")
+    assert called.answers == ["Failed"], called.err
 
 
 def test_a_call_that_hangs_is_not_waited_for_longer_than_lambda_allows(before: Team) -> None:

@@ -213,11 +213,12 @@ def test_text_that_stdout_has_no_characters_for_breaks_nothing(team: Team) -> No
 def test_what_an_earlier_run_left_is_not_taken_for_this_ones(team: Team) -> None:
     team.ship("b1")
     forms = ("--reports", "in-toto,junit,badge")
-    assert team.check(*forms).exit_code == 0
+    assert team.check(*forms, GITLAB_CI="true").exit_code == 0
     folder = team.folder / "deployguard-report"
-    left = {"statement.json", "junit.xml", "badge.svg"}
+    left = {"statement.json", "junit.xml", "badge.svg", "deployguard.env"}
     assert left <= {path.name for path in folder.iterdir()}
     assert team.run("check", "nothing", *forms).exit_code == 3
     assert not (folder / "statement.json").exists()
+    assert not (folder / "deployguard.env").exists()
     for name in ("junit.xml", "badge.svg"):
         assert "ERROR" in (folder / name).read_text()

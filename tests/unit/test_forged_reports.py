@@ -102,3 +102,10 @@ def test_the_evidence_of_one_function_proves_nothing_of_another(edit: Edit) -> N
     edit(report)
     with pytest.raises(ConfigurationError, match="no evidence that can be replayed"):
         judged_again(report)
+
+
+def test_no_link_leads_where_an_editor_wants(tmp_path: Path) -> None:
+    report = read_back("not put back")
+    assert "https://github.com/" in told(report, tmp_path, "gitlab")
+    report["error"]["help"] = "https://example.com/"
+    assert "https://example.com/" not in told(report, tmp_path, "gitlab")

@@ -42,10 +42,13 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
     judge = partial(_judged, deployment, asked=context.function_name)
     report = within(left_s() - ANSWER_S, judge)
     status = "Succeeded" if report["verdict"] == Verdict.FRESH else "Failed"
-    _write(one_line(report))
-    session = Session()
-    session.hurry(max(1.0, left_s() - 1))
-    if not deployments.answer(session, deployment, execution, status=status):
+    try:
+        _write(one_line(report))
+    finally:  # a report that cannot be logged is no reason to leave CodeDeploy waiting
+        session = Session()
+        session.hurry(max(1.0, left_s() - 1))
+        is_first = deployments.answer(session, deployment, execution, status=status)
+    if not is_first:
         _say("CodeDeploy has been answered before; that answer stands")
     return {"status": status, "verdict": str(report["verdict"])}
 
