@@ -102,7 +102,6 @@ def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
     from deployguard.config import FLEETS
-    from deployguard.report import files
     from deployguard.run import Record
     from deployguard.target import target_of
 
@@ -111,7 +110,7 @@ def _run(parsed: argparse.Namespace) -> int:
         return _run_all(parsed)
     target = target_of(settings.function)
     if not settings.dry_run:
-        files.prepare(Path(settings.report_dir))
+        handover.prepare(Path(settings.report_dir), parsed.command, forms=settings.reports)
     record = Record(parsed.command)
     run = _begun(settings, record, target)
     try:
@@ -135,6 +134,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _run_all(parsed: argparse.Namespace) -> int:
     """Run a command on every function of the fleet, and make one report."""
+    from deployguard import handover
     from deployguard.fleet import whole
     from deployguard.fleet.places import Places
     from deployguard.fleet.story import Fleet
@@ -147,7 +147,7 @@ def _run_all(parsed: argparse.Namespace) -> int:
     whole.refuse_contradictions(settings, own)
     folder = Path(settings.report_dir)
     if not settings.dry_run:
-        files.prepare(folder)
+        handover.prepare(folder, parsed.command, forms=settings.reports)
     places = Places()
     plan = whole.planned([entry for entry, _ in entries], places, settings)
     fleet = Fleet(plan, places, settings, command=parsed.command, own=own)
@@ -205,24 +205,35 @@ def _finish(record: Record, settings: Settings, *, seconds: float) -> int:
     """Make the report of a run, and hand it over."""
     from deployguard.report import document, history
 
-    folder = Path(settings.report_dir)
-    moves = history.after(folder, record)
+    moves = history.after(Path(settings.report_dir), record)
     report = document.build(record, seconds=seconds, tool=__version__, history=moves)
+    folder = Path(settings.report_dir)
     return _hand_over(report, settings, folder=folder, forms=settings.reports)
 
 
 def _hand_over(
     report: Mapping[str, Any], settings: Settings, *, folder: Path | None, forms: Sequence[str]
 ) -> int:
-    """Print a report, and hand it to whoever reads it: its folder, if it has one, and the CI."""
-    from deployguard import handover
+    """Print a report, and hand it to whoever reads it, even where nobody reads stdout."""
     from deployguard.report import files, text
 
-    if settings.format == "json":
-        _print(files.dump(report))
-    else:
-        is_brief = settings.verbosity == "quiet"
-        _write(text.render(report, _page(sys.stdout), brief=is_brief))
+    try:
+        if settings.format == "json":
+            _print(files.dump(report))
+        else:
+            is_brief = settings.verbosity == "quiet"
+            _write(text.render(report, _page(sys.stdout), brief=is_brief))
+    finally:
+        exit_code = _keep(report, settings, folder=folder, forms=forms)
+    return exit_code
+
+
+def _keep(
+    report: Mapping[str, Any], settings: Settings, *, folder: Path | None, forms: Sequence[str]
+) -> int:
+    """Leave a report in its folder, if it has one, and with the CI service and a web hook."""
+    from deployguard import handover
+
     paths, exit_code = {"report-path": ""}, int(report["exit_code"])
     if folder is not None:
         paths, exit_code = handover.to_folder(report, folder, forms=forms, complain=_warn)
@@ -412,15 +423,17 @@ def _report(parsed: argparse.Namespace) -> int:
 
 def _merge(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make one report of several, and hand it on as a run does with its own."""
+    from deployguard import handover
     from deployguard.report import saved
 
-    report = saved.merge([Path(each) for each in parsed.files])
     if parsed.send is not None:
         saved.refuse_doubtful(parsed.send)
         settings = settings.model_copy(update={"webhook": parsed.send})
-    if parsed.into is None:
-        return _hand_over(report, settings, folder=None, forms=())
-    return _hand_over(report, settings, folder=Path(parsed.into), forms=parsed.forms)
+    folder = None if parsed.into is None else Path(parsed.into)
+    if folder is not None:
+        handover.prepare(folder, parsed.command, forms=parsed.forms)
+    report = saved.merge([Path(each) for each in parsed.files])
+    return _hand_over(report, settings, folder=folder, forms=parsed.forms)
 
 
 def _completion(parsed: argparse.Namespace) -> int:
@@ -460,8 +473,9 @@ def _print(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    """Write what is safe for its surface already."""
-    sys.stdout.write(text)
+    """Write what is safe for its surface already; what stdout has no character for, as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

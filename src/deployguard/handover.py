@@ -6,16 +6,30 @@ The verdict is reached; that nobody can take it changes nothing, and is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from deployguard import ci, webhook
 from deployguard.errors import ConfigurationError, DeployguardError
 from deployguard.report import document, files, github, markdown
+from deployguard.report.forms import FORMS
 from deployguard.run import REPAIRS
 
 Complain = Callable[[DeployguardError], None]
+
+
+def prepare(folder: Path, command: str, *, forms: Sequence[str]) -> None:
+    """Make sure that a report can be written, and that no form of an earlier one is taken for it.
+
+    report.json itself stays until it is replaced: it tells what was live before.
+    """
+    files.prepare(folder)
+    if command in REPAIRS:
+        return
+    for name in {ci.DOTENV_FILE, *(FORMS[form].file for form in forms)} - {files.NAME}:
+        with suppress(OSError):  # it is not there, or cannot be written either, which is told then
+            (folder / name).unlink()
 
 
 def to_folder(

@@ -16,7 +16,7 @@ PURPOSES: Mapping[str, tuple[str, ...]] = {
 }
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("doctor greeter", "doctor greeter --policy"),
-    "canary": ("canary > deployguard_canary.py", "canary node > deployguard-canary.cjs"),
+    "canary": ("canary", "canary node"),
     "canary-test": ("canary-test greeter --reach-handler", "canary-test './adapter --json'"),
     "stamp": ("stamp", "stamp --format env"),
     "check": (

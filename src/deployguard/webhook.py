@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Thread
@@ -25,7 +26,13 @@ HASTE_S = 0.5  # after a signal, when the CI service is about to kill the run
 
 
 def doubt(url: str) -> str:
-    """Say why an address cannot be used; nothing where it can. It never repeats the address."""
+    """Say why an address cannot be used; nothing where it can. It never repeats the address.
+
+    NOTE: what libraries read in two ways is refused: the host that is checked is then another one
+    than the host that is called.
+    """
+    if re.search(r"[\\\s\x00-\x1f\x7f]", url):
+        return "expected a URL without white space, control characters and backslashes"
     try:
         parts = urlsplit(url)
         _ = parts.port

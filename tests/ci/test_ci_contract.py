@@ -86,6 +86,15 @@ def test_an_input_of_the_action_reaches_its_setting(name: str) -> None:
     assert step["env"][variable(name)] == expected
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in INPUTS if name.startswith("expect-")] + ["function", "summary"]
+)
+def test_what_is_put_back_is_so_only_where_the_run_was_to_be_and_as_quietly(name: str) -> None:
+    (step,) = (step for step in steps(ACTION) if step["id"] == "recover")
+    expected = f"${{{{ inputs.{name} || env.{variable(name)} }}}}"
+    assert step["env"].get(variable(name)) == expected
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_an_input_of_the_template_reaches_its_setting(name: str) -> None:
     value = JOB["variables"][variable(name)]

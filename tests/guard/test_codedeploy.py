@@ -110,7 +110,24 @@ def test_the_settings_can_say_what_to_judge_without_the_appspec(before: Team) ->
     event = begin(before, "in S3")
     called = call(before, event, DEPLOYGUARD_FUNCTION="reports:2")
     assert called.answers == ["Succeeded"], called.out + called.err
-    assert before.lab.calls().get("codedeploy.GetDeployment", 0) == 0
+
+
+def test_an_appspec_that_may_not_be_read_leaves_it_to_the_settings(before: Team) -> None:
+    before.lab.fault(operation="GetDeployment", kind="deny")
+    called = call(before, begin(before, BEFORE), DEPLOYGUARD_FUNCTION="reports:2")
+    assert called.answers == ["Succeeded"], called.out + called.err
+
+
+def test_settings_of_an_earlier_deployment_do_not_answer_for_this_one(before: Team) -> None:
+    called = call(before, begin(before, BEFORE), DEPLOYGUARD_FUNCTION="reports:1")
+    assert (called.answers, called.report["verdict"]) == (["Failed"], "ERROR")
+    assert "the deployment is of version 2" in called.report["error"]["happened"]
+
+
+def test_an_alias_that_has_not_moved_does_not_answer_for_the_new_version(before: Team) -> None:
+    before.deploy(before.functions.get_function(FunctionName="reports:1")["Code"]["ImageUri"])
+    called = call(before, begin(before, BEFORE), DEPLOYGUARD_FUNCTION="reports:live")
+    assert (called.answers, called.report["verdict"]) == (["Failed"], "STALE")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +137,7 @@ def test_the_settings_can_say_what_to_judge_without_the_appspec(before: Team) ->
         (spec(BeforeAllowTraffic="gate", AfterAllowTraffic="gate"), "for BeforeAllowTraffic and"),
         (BEFORE.replace("reports", "orders"), "the deployment is of orders"),
         ("", "it names no Name"),
+        (BEFORE.replace('"2"', '"live"'), "its TargetVersion is live"),
         (APPSPEC_YAML.format("gate") + '        TargetVersion: "3"\n', "TargetVersion twice: 2"),
         ("[" * 100_000, "it names no Name"),
     ],
@@ -159,6 +177,11 @@ def test_a_crash_fails_the_deployment(before: Team) -> None:
     called = call(before, begin(before, BEFORE), first=vanish)
     assert called.answers == ["Failed"], called.out + called.err
     assert "a bug in deployguard: FileNotFoundError" in called.report["error"]["happened"]
+
+
+def test_a_log_that_takes_nothing_fails_the_deployment(before: Team) -> None:
+    called = call(before, begin(before, BEFORE), first="import sys; sys.stdout.close()")
+    assert called.answers == ["Failed"], called.err
 
 
 def test_a_call_that_hangs_is_not_waited_for_longer_than_lambda_allows(before: Team) -> None:

@@ -86,8 +86,11 @@ def assert_plain(*outputs: str) -> None:
         assert not [char for char in text if is_hidden(char)]
         assert not re.search(r"##\w*\[", text)
         for command in runner.commands(text):
-            assert command.name in ("error", "warning")
-            assert command.properties["title"].startswith(("DG", "deployguard "))
+            assert command.name in ("error", "warning", "group", "endgroup")
+            if command.name in ("error", "warning"):
+                assert command.properties["title"].startswith(("DG", "deployguard "))
+            else:
+                assert re.fullmatch(r"[\w $,-]*", command.data)
 
 
 def test_a_build_id_and_labels_stay_text(team: Team, github: dict[str, str]) -> None:

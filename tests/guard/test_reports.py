@@ -185,3 +185,40 @@ def test_hostile_text_of_a_function_stays_text_on_the_page(team: Team) -> None:
     look = Look((team.folder / "deployguard-report" / "report.html").read_text())
     assert markup in look.text
     assert look.tags["script"] == 1
+
+
+def test_a_run_that_changed_something_leaves_its_report_where_nobody_reads_stdout(
+    team: Team,
+) -> None:
+    team.ship("b1")
+    process = team.start("check", team.name, "--grace", "0")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    finished = team.ended(process)
+    assert finished.exit_code == 141
+    assert finished.report is not None
+    assert [move["version"] for move in finished.report["history"]] == ["1"]
+
+
+def test_text_that_stdout_has_no_characters_for_breaks_nothing(team: Team) -> None:
+    team.ship("b1")
+    assert team.check().exit_code == 0
+    to_markdown = ("report", "--to", "markdown")
+    finished = team.ended(team.start(*to_markdown, PYTHONIOENCODING="ascii:strict"))
+    assert (finished.exit_code, finished.err) == (0, "")
+    assert finished.out.startswith("# \\u2705 FRESH")
+
+
+def test_what_an_earlier_run_left_is_not_taken_for_this_ones(team: Team) -> None:
+    team.ship("b1")
+    forms = ("--reports", "in-toto,junit,badge")
+    assert team.check(*forms, GITLAB_CI="true").exit_code == 0
+    folder = team.folder / "deployguard-report"
+    left = {"statement.json", "junit.xml", "badge.svg", "deployguard.env"}
+    assert left <= {path.name for path in folder.iterdir()}
+    assert team.run("check", "nothing", *forms).exit_code == 3
+    assert not (folder / "statement.json").exists()
+    assert not (folder / "deployguard.env").exists()
+    for name in ("junit.xml", "badge.svg"):
+        assert "ERROR" in (folder / name).read_text()

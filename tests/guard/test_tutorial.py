@@ -23,7 +23,7 @@ def test_each_step_of_the_tutorial_ends_as_it_says(lab: Client, tmp_path: Path) 
         done = typed(commands, lab=lab, folder=folder)
         folder = tmp_path / "greeter"
         assert done.returncode == int(exit_code), done.stdout + done.stderr
-        for finding in re.findall(r"(?m)^DG\d+ .+", told):
+        for finding in re.findall(r"(?m)^error\[DG\d+\]: .+", told):
             assert finding in done.stdout
     assert "<svg" in (folder / "deployguard-report" / "report.html").read_text()
 

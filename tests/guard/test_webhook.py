@@ -269,6 +269,8 @@ def test_a_signal_ends_the_delivery(saved: Path, receiver: Receiver) -> None:
         f"https:///{TOKEN}",
         f"https://localhost:x/{TOKEN}",
         TOKEN,
+        "http://example.com\\@127.0.0.1/s3cret",
+        "https://exam\nple.com/s3cret",
     ],
 )
 def test_an_address_that_is_not_safe_is_refused_and_not_repeated(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -92,7 +93,8 @@ def named(ending: str) -> dict[str, Any]:
     if not found["functions"]:
         asked = Record("check", name, started=STARTED, error=DeployguardError("no such function"))
         return built(asked)
-    return {**found, "functions": [{**found["functions"][0], "function": named_as(name)}]}
+    renamed: dict[str, Any] = json.loads(json.dumps(found).replace(ARN, named_as(name)))
+    return renamed
 
 
 def named_as(name: str) -> str:

@@ -79,6 +79,15 @@ def test_every_invocation_is_counted(node: Node) -> None:
     assert crumb(node.ask(ask()))["invocation"] == before + 3
 
 
+def test_what_code_of_the_process_adds_to_every_object_makes_no_event_a_canary() -> None:
+    program = """
+    const { breadcrumb } = require(process.argv[1]);
+    Object.prototype.deployguard = { canary: 1, nonce: "0".repeat(32) };
+    console.log(breadcrumb({ order: 7 }, {}));
+    """
+    assert evaluate(program) == "null\n"
+
+
 @pytest.mark.parametrize(
     ("hold_ms", "remaining_ms", "least", "most"),
     [

@@ -39,6 +39,8 @@ def parse(content: str) -> AppSpec:
     missing = [member for member in MEMBERS[:3] if member not in found]
     if missing:
         raise _unreadable(f"it names no {missing[0]}")
+    if not re.fullmatch(r"\$LATEST|[1-9][0-9]*", found["TargetVersion"]):
+        raise _unreadable(f"its TargetVersion is {found['TargetVersion']}, and no version")
     hooks = {event: found[event] for event in (BEFORE, AFTER) if event in found}
     return AppSpec(found["Name"], found["Alias"], found["TargetVersion"], hooks)
 

@@ -18,8 +18,9 @@ from deployguard import __version__, guard, loading, pins, safe
 from deployguard.aws import deployments
 from deployguard.aws.session import Session
 from deployguard.config import Settings
-from deployguard.errors import ConfigurationError, DeployguardError, OutOfTime
+from deployguard.errors import AccessDenied, ConfigurationError, DeployguardError, OutOfTime
 from deployguard.hooks import appspec
+from deployguard.hooks.appspec import AppSpec
 from deployguard.model import LATEST, Verdict
 from deployguard.progress import Event, Said
 from deployguard.report import document
@@ -41,10 +42,13 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
     judge = partial(_judged, deployment, asked=context.function_name)
     report = within(left_s() - ANSWER_S, judge)
     status = "Succeeded" if report["verdict"] == Verdict.FRESH else "Failed"
-    _write(one_line(report))
-    session = Session()
-    session.hurry(max(1.0, left_s() - 1))
-    if not deployments.answer(session, deployment, execution, status=status):
+    try:
+        _write(one_line(report))
+    finally:  # a report that cannot be logged is no reason to leave CodeDeploy waiting
+        session = Session()
+        session.hurry(max(1.0, left_s() - 1))
+        is_first = deployments.answer(session, deployment, execution, status=status)
+    if not is_first:
         _say("CodeDeploy has been answered before; that answer stands")
     return {"status": status, "verdict": str(report["verdict"])}
 
@@ -123,19 +127,35 @@ def _judge(run: Run, settings: Settings, deployment: str, *, asked: str) -> None
 
 def _target(run: Run, settings: Settings, deployment: str, *, asked: str) -> tuple[Target, str]:
     """Return what to judge, and the version whose image is expected there."""
-    if settings.function:
-        named = target_of(settings.function)
-        if named.qualifier:
-            is_version = named.qualifier.isdigit()
-            return named, named.qualifier if is_version else LATEST
-    spec = appspec.parse(deployments.appspec(run.session, deployment))
-    if settings.function and appspec.name_in(named.name) != appspec.name_in(spec.function):
+    named = target_of(settings.function) if settings.function else None
+    try:
+        spec = appspec.parse(deployments.appspec(run.session, deployment))
+    except (AccessDenied, ConfigurationError):
+        if named is None or named.qualifier is None:
+            raise
+        return named, named.qualifier if named.qualifier.isdigit() else LATEST
+    if named is not None:
+        _refuse_another(spec, named)
+        if named.qualifier is not None:
+            return named, spec.version
+    found = target_of(spec.function)
+    return found._replace(qualifier=appspec.qualifier(spec, asked)), spec.version
+
+
+def _refuse_another(spec: AppSpec, named: Target) -> None:
+    """Refuse settings that name what is not deployed, such as the version before this one."""
+    if appspec.name_in(named.name) != appspec.name_in(spec.function):
         raise ConfigurationError(
             f"the deployment is of {spec.function}, but this hook is for {named.name}",
             fix="set DEPLOYGUARD_FUNCTION to the function that is deployed, or leave it out",
         )
-    found = target_of(spec.function)
-    return found._replace(qualifier=appspec.qualifier(spec, asked)), spec.version
+    if named.qualifier not in (None, spec.version, spec.alias):
+        raise ConfigurationError(
+            f"the deployment is of version {spec.version} and alias {spec.alias}, but this hook "
+            f"is for {named.qualifier}",
+            cause="DEPLOYGUARD_FUNCTION was set for another deployment",
+            fix="leave its qualifier out: the AppSpec can be read",
+        )
 
 
 def one_line(report: Mapping[str, Any]) -> str:

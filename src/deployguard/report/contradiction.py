@@ -32,6 +32,16 @@ def all_in(evidence: Evidence) -> Iterator[str]:
         yield from _of_probe(probe)
 
 
+def of_another(evidence: Evidence, *, function: object, alias: object) -> Iterator[str]:
+    """Yield what shows that evidence is not of this function and alias."""
+    if evidence.alias and evidence.alias != alias:
+        yield f"its evidence is of alias {evidence.alias}"
+    for probe in (p for each in (*evidence.rounds, *evidence.aged) for p in each.probes):
+        invoked = probe.breadcrumb.invoked_arn if probe.breadcrumb else ""
+        if invoked and not f"{invoked}:".startswith(f"{function}:"):
+            yield f"its evidence is of {invoked}"
+
+
 def _of_policy(policy: Policy) -> Iterator[str]:
     least = (policy.agreeing_probes, policy.min_rounds, policy.min_cold_starts)
     if min(*least, policy.min_containers) < 1 or policy.settle_s < 0 or policy.pool_factor < 1:

@@ -79,6 +79,10 @@ def evidence_of(function: Mapping[str, Any]) -> Evidence | None:
     except (ValidationError, KeyError, TypeError) as error:
         raise _not_replayable(type(error).__name__) from error
     contradictions = [text for evidence in found for text in contradiction.all_in(evidence)]
+    for each in found:
+        contradictions += contradiction.of_another(
+            each, function=function.get("function"), alias=function.get("alias")
+        )
     if len(found) > 1:
         contradictions.append("it holds more than one run")
     if contradictions:
@@ -357,7 +361,7 @@ def judged_again(document: Mapping[str, Any]) -> dict[str, Any]:
     if len(functions) > 1:
         raise _not_replayable("it holds more than one run")
     if not functions:
-        return _unjudged(document)
+        return {**document, **_unjudged(document)}
     ended = {part: functions[0][part] for part in ("verdict", "exit_code")}
     return {**document, **ended, "functions": functions}
 
@@ -374,24 +378,29 @@ def _judged_again(function: Mapping[str, Any], document: Mapping[str, Any]) -> d
     if document.get("fleet") is None:
         ended = {part: document.get(part) for part in ("error", "exit_code", "verdict")}
         function = {**function, **ended}
-    evidence = evidence_of(function)
-    if evidence is None or function.get("error") is not None:
-        return _unjudged(function)
-    ruling = judge.ruling(evidence)
-    about = {**function, "expected": _expected(evidence.expected)}
-    return {
-        **about,
-        "verdict": ruling.verdict.value,
-        "exit_code": EXIT_CODES.get(ruling.verdict, 1),
-        **_judged(evidence, ruling, known=_blanks(about)),
-    }
+    evidence, error = evidence_of(function), function.get("error")
+    ruling = None if evidence is None else judge.ruling(evidence)
+    if ruling is None or error is not None:
+        about = {**function, **_unjudged(function)}
+    else:
+        code = EXIT_CODES.get(ruling.verdict, 1)
+        about = {**function, "verdict": ruling.verdict.value, "exit_code": code}
+    if isinstance(error, Mapping) and error.get("kind") == Interrupted.__name__:
+        ruling = None
+    if evidence is not None:
+        about["expected"] = _expected(evidence.expected)
+    return about | _judged(evidence, ruling, known=_blanks(about))
 
 
 def _unjudged(ended: Mapping[str, Any]) -> dict[str, Any]:
-    """Believe that something ended without a verdict, and nothing better."""
-    if ended.get("verdict") not in UNJUDGED or ended.get("exit_code") in (0, 10):
+    """Believe that something ended as it can end without a judgement, and nothing better."""
+    verdict, code = ended.get("verdict"), ended.get("exit_code")
+    if verdict not in UNJUDGED or type(code) is not int or not 0 < code < 256:
         raise _not_replayable("it claims a verdict that nothing supports")
-    return dict(ended)
+    codes = {known.value: number for known, number in EXIT_CODES.items()}
+    if code != codes[verdict] if verdict in codes else code in codes.values():
+        raise _not_replayable("it claims an exit code that its verdict does not have")
+    return {"verdict": verdict, "exit_code": code}
 
 
 def _summed(document: Mapping[str, Any]) -> dict[str, Any]:

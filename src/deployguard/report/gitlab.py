@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deployguard import safe
+from deployguard.findings import HELP
 from deployguard.report import document as reports
 
 FUNCTION = re.compile(r"arn:(aws[a-z-]*):lambda:([a-z0-9-]+):\d{12}:function:([A-Za-z0-9_-]+)")
@@ -30,7 +31,7 @@ def _links(document: Mapping[str, Any], job_url: str) -> Iterator[tuple[str, str
     for function in document["functions"]:
         yield from _consoles(function["function"])
     for finding in reports.findings(document):
-        if finding.help.startswith("https://"):
+        if finding.help.startswith(f"{HELP}#"):
             yield safe.line(f"{finding.id} {finding.title}"), finding.help
 
 

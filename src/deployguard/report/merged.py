@@ -85,8 +85,9 @@ def judged(document: Mapping[str, Any]) -> dict[str, Any]:
     fleet["findings"] = [*incomplete, *others]
     codes = [each["exit_code"] for each in document["functions"]]
     if document["error"] is not None:  # whatever it claims, it came to no verdict
-        is_odd = document["exit_code"] in (0, EXIT_CODES[Verdict.STALE])
-        codes.append(DOUBT if is_odd else document["exit_code"])
+        code = document["exit_code"]
+        is_odd = type(code) is not int or code in (0, EXIT_CODES[Verdict.STALE])
+        codes.append(DOUBT if is_odd else code)
     if incomplete:
         codes.append(DOUBT)
     exit_code = worst(codes)

@@ -15,8 +15,9 @@ from deployguard.report.forms import FORMS
 
 def replay(path: Path) -> dict[str, Any]:
     """Return a saved report with the verdict that its evidence supports."""
-    replayed = document.replay(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        replayed = document.replay(report)
         text.render(replayed)
     return replayed
 
@@ -33,8 +34,9 @@ def render(
             "say what to do with the report",
             fix="name a form with --to, or --send it, or judge it again with --replay FILE",
         )
-    judged = document.judged_again(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        judged = document.judged_again(report)
         told = beside.read(path.parent, judged, forms=forms, complain=complain)
         return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
 
@@ -42,8 +44,9 @@ def render(
 def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
     """Send a saved report, with the verdict that its evidence supports."""
     refuse_doubtful(url)
-    judged = document.judged_again(files.read(path))
+    report = files.read(path)
     with _complete(path):
+        judged = document.judged_again(report)
         webhook.send(judged, url, environ=environ)
 
 
@@ -61,8 +64,9 @@ def merge(paths: Sequence[Path]) -> dict[str, Any]:
         )
     judged = []
     for path in paths:
-        judged.append(document.judged_again(files.read(path)))
+        report = files.read(path)
         with _complete(path):
+            judged.append(document.judged_again(report))
             text.render(judged[-1])
             merged.of_shards(judged[-1:])
     return merged.of_shards(judged)
