@@ -103,6 +103,7 @@ def _obey(order: Order, gate: Connection) -> None:
         os.dup2(handle, number)
         os.close(handle)
     if order.largest_file is not None:
+        sys.dont_write_bytecode = True  # compiled modules would be cut off, and stay so
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.largest_file, order.largest_file))
     if order.clock_step_s:
         now, step = time.time, order.clock_step_s
