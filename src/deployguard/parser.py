@@ -143,7 +143,7 @@ def _add(parser: Parser, name: str) -> None:
         extra: Any = field.json_schema_extra
         if name in extra["commands"]:
             _add_option(groups[extra["group"]], field_name, field, extra)
-    words = [str(action.metavar) for action in parser._get_positional_actions()]
+    words = [str(a.metavar or a.dest.upper()) for a in parser._get_positional_actions()]
     parser.usage = " ".join(("%(prog)s", *words, "[options]"))
 
 
