@@ -18,7 +18,7 @@ from tests.ci.tools import ROOT
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # They choose what a person reads: results travel in files; DEPLOYGUARD_VERBOSITY of a job counts.
-NOT_INPUTS = {"format", "verbosity"}
+NOT_INPUTS = {"format"}
 
 
 def load(text: str) -> Any:
