@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 
 from deployguard import ci, cli, completion, permissions
 from deployguard.aws import failures
-from deployguard.config import GROUPS, PREFIX, Settings
+from deployguard.config import FLAG_ONLY, GROUPS, PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
 from deployguard.executions import hypotheses
@@ -44,7 +44,6 @@ SCOPE = Scope(
 )
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(?s)(<!-- begin:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)")
-FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
 COMMANDS = (
     "check",
     "verify",

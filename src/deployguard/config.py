@@ -18,6 +18,7 @@ from deployguard.report.forms import FORMS
 from deployguard.routes.nouns import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
+FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
 CANARY_HOLD_CAP_MS = 10_000
 SECRETS = (webhook.SECRET,)  # in the environment alone, and no settings
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}

@@ -150,6 +150,8 @@ def _add(parser: Parser, name: str) -> None:
 def _add_option(
     group: argparse._ArgumentGroup, name: str, field: FieldInfo, extra: Mapping[str, Any]
 ) -> None:
+    from deployguard.config import FLAG_ONLY
+
     variable = f"DEPLOYGUARD_{name.upper()}"
     if extra["switches"]:
         for value, text in extra["switches"].items():
@@ -164,7 +166,8 @@ def _add_option(
             )
         return
     default = "" if field.default in (None, (), "", False) else f", default {_said(field.default)}"
-    text = f"{field.description} [{variable}{default}]".replace("%", "%%")
+    known = "" if name in FLAG_ONLY else f" [{variable}{default}]"
+    text = f"{field.description}{known}".replace("%", "%%")
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
     if name in POSITIONAL:
         group.add_argument(

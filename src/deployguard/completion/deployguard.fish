@@ -82,7 +82,7 @@ complete -c deployguard -n '_shtab_deployguard_using doctor' -l expect-region -x
 complete -c deployguard -n '_shtab_deployguard_using doctor' -l expect-endpoint -x -d 'the one address besides AWS'"'"'s own that calls may go to; where an account or a region is expected, no other is taken [DEPLOYGUARD_EXPECT_ENDPOINT]'
 complete -c deployguard -n '_shtab_deployguard_using; and test $_shtab_deployguard_npos -eq 0' -a stamp -d 'Write the stamp and print the labels, at build time.'
 complete -c deployguard -n '_shtab_deployguard_using stamp' -s h -l help -d 'show this help message and exit'
-complete -c deployguard -n '_shtab_deployguard_using stamp' -l build-id -x -d 'build id, by flag only (default: made from time and commit) [DEPLOYGUARD_BUILD_ID]'
+complete -c deployguard -n '_shtab_deployguard_using stamp' -l build-id -x -d 'build id, by flag only (default: made from time and commit)'
 complete -c deployguard -n '_shtab_deployguard_using stamp' -l revision -x -d 'commit [DEPLOYGUARD_REVISION]'
 complete -c deployguard -n '_shtab_deployguard_using stamp' -l version -x -d 'version, e.g. from git describe [DEPLOYGUARD_VERSION]'
 complete -c deployguard -n '_shtab_deployguard_using stamp' -l created -x -d 'build time, ISO 8601 [DEPLOYGUARD_CREATED]'

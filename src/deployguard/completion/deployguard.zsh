@@ -397,7 +397,7 @@ _shtab_deployguard_routes_defaults_added=0
 
 _shtab_deployguard_stamp_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--build-id[build id, by flag only (default\: made from time and commit) \[DEPLOYGUARD_BUILD_ID\]]:ID:"
+  "--build-id[build id, by flag only (default\: made from time and commit)]:ID:"
   "--revision[commit \[DEPLOYGUARD_REVISION\]]:COMMIT:"
   "--version[version, e.g. from git describe \[DEPLOYGUARD_VERSION\]]:TEXT:"
   "--created[build time, ISO 8601 \[DEPLOYGUARD_CREATED\]]:TIME:"

@@ -17,7 +17,7 @@ KINDS = {
         "The function failed on the canary",
         "it raised, crashed or ran out of time before it could answer",
         "read the function's log of this time, and mend what it names",
-        "aws logs tail /aws/lambda/NAME --since 15m",
+        "aws logs filter-log-events --log-group-name /aws/lambda/NAME",
         expected="a breadcrumb from each probe",
     ),
     "DG303": Kind(
@@ -82,7 +82,7 @@ KINDS = {
         "The self-test fails",
         "the code, or something that it depends on, does not work in these containers",
         "read the function's log of this time, and mend what the self-test names",
-        "aws logs tail /aws/lambda/NAME --since 10m",
+        "aws logs filter-log-events --log-group-name /aws/lambda/NAME",
     ),
     "DG312": Kind(
         "A container behaves otherwise when it is older",

@@ -159,10 +159,13 @@ def _judged(
         nothing |= {"callers": [], "unread": [], "replacement": None, "aged": None}
         return {**nothing, "findings": [], "rounds": [], "evidence": []}
     rulings = ruling.routes if ruling else ()
+    answered = containers(evidence)
+    # What answered on two routes is one, and each route has had some of the rounds only.
+    counted = {"containers": len(answered), "rounds": len(evidence.rounds)} if rulings else {}
     return {
         "routes": [_route(ruled, evidence) for ruled in rulings],
-        "coverage": _coverage([ruled.coverage for ruled in rulings]),
-        "containers": containers(evidence),
+        "coverage": _coverage([ruled.coverage for ruled in rulings]) | counted,
+        "containers": answered,
         "callers": [caller.members() for caller in evidence.callers],
         "unread": [asdict(unread) for unread in evidence.unread],
         "replacement": _replacement(evidence, ruling),

@@ -21,7 +21,10 @@ NODE_CLIENT = "aws-lambda-ric"  # AWS's runtime client for Node.js, as npm insta
 NODE_PRELOAD = str(Path(__file__).with_name("node_client.cjs"))
 NODE_WORDS = {"node", "npx", NODE_CLIENT}
 TOOLS = Path(sys.prefix, "npm", "node_modules", ".bin")  # where `make tools` puts programs
-NO_NODE = f"the lab runs this image with node and {NODE_CLIENT}, and one of them is not installed"
+NO_NODE = (
+    f"the lab runs this image with node and {NODE_CLIENT}, and one of them is not installed: try "
+    f"`npm install --global --ignore-scripts {NODE_CLIENT}@3`"
+)
 
 
 INTERPRETER = {  # what every container's interpreter starts with, unless its image says otherwise

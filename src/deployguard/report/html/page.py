@@ -119,7 +119,9 @@ def _pictures(
     listed = tables.ways(paths, verdicts)
     unread = tables.unread(evidence.unread)
     yield Section(
-        "routes", "Where traffic goes", [tables.scrolled(drawn, "Routes"), listed, *unread]
+        "routes",
+        "Where traffic went while this was judged",
+        [tables.scrolled(drawn, "Routes"), listed, *unread],
     )
 
 

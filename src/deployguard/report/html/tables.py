@@ -102,10 +102,11 @@ def coverage(routes: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
     """Yield what is claimed of each route, in words, and what the claim rests on."""
     for route in routes:
         found = route["coverage"]
+        started = f", {found['cold_starts']} of them started by the probes"
         counted = (
             f"{many(found['probes'], 'probe')} in {many(found['rounds'], 'round')}; "
-            f"{many(found['containers'], 'container')} answered, {found['cold_starts']} of them "
-            "started by the probes."
+            f"{many(found['containers'], 'container')} answered"
+            f"{started if found['cold_starts'] else ''}."
         )
         title = el("h3", short(f"{route['qualifier']}: {route['verdict']}", LONGEST))
         claim = el("p", f"{CLAIMS[Claim(found['claim'])]} {counted}")
