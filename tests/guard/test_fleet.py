@@ -153,6 +153,7 @@ def test_a_role_that_may_not_be_assumed_fails_its_functions_only(crew: Crew) -> 
         ('[[functions]]\nname = "orders"\nrole = "deploy"\n', "is no role"),
         (named("orders", "orders"), "a function has one entry"),
         ("[functions]\n", "expected tables"),
+        (named("orders", skip="true"), "no function is left to check"),
     ],
 )
 def test_a_fleet_that_makes_no_sense_is_refused(crew: Crew, text: str, said: str) -> None:

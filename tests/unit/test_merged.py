@@ -119,8 +119,11 @@ def test_a_shard_with_nothing_to_do_counts_as_there() -> None:
     assert merged.of_shards(parts)["verdict"] == "FRESH"
 
 
-def test_no_function_at_all_is_no_verdict() -> None:
-    assert merged.judged(shard(1, of=1, functions=0))["verdict"] is None
+def test_no_function_at_all_is_doubt_and_no_success() -> None:
+    for whole in (shard(1, of=1, functions=0), merged.of_shards([shard(1, of=1, functions=0)])):
+        judged = merged.judged(whole)
+        assert (judged["verdict"], judged["exit_code"]) == ("INCONCLUSIVE", 11)
+        assert "no function at all" in told(judged)[0]
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 143])

@@ -76,7 +76,14 @@ def _members(
     until = time.monotonic() + min(settings.timeout, LISTING_S)
     region = places.region(entries)
     listings = places.listings(entries, region=region, until=until)
-    return plan.members(entries, listings, region=region)
+    every, known = plan.members(entries, listings, region=region)
+    if not every:
+        raise ConfigurationError(
+            "no function is left to check",
+            cause="every [[functions]] of deployguard.toml that finds one says skip",
+            fix="name one that is to be checked, or leave out --all",
+        )
+    return every, known
 
 
 def _split(

@@ -110,6 +110,8 @@ def _incomplete(fleet: Mapping[str, Any], functions: int) -> Iterator[Finding]:
     """Name what a merged report lacks, or holds too much of."""
     if not fleet["merged"] and len(fleet["held"]) == 1 < fleet["shards"]:
         return  # one shard, which speaks for itself
+    if not functions:
+        yield _doubt("they hold no function at all")
     held, every = Counter(fleet["held"]), range(1, fleet["shards"] + 1)
     if missing := [shard for shard in every if shard not in held]:
         yield _doubt(f"of {fleet['shards']} shards, these are missing: {_numbers(missing)}")
