@@ -95,13 +95,14 @@ def told() -> dict[str, tuple[str, str]]:
 def _merged() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield what is told of several functions together."""
     whole = merged.alone("", 16, of=8) | {"held": [1, 2, 3, 4, 6, 7, 8], "merged": True}
-    empty = {"functions": [], "error": None, "exit_code": 0, "fleet": whole}
-    (lacking,) = merged.judged(empty)["fleet"]["findings"]
-    code = merged.judged(empty)["exit_code"]
+    fresh = {"verdict": "FRESH", "exit_code": 0}
+    parts = {"functions": [fresh], "error": None, "exit_code": 0, "fleet": whole}
+    judged = merged.judged(parts)
+    (lacking,) = judged["fleet"]["findings"]
     left = asdict(forgotten.forgotten(ARN, OLD_DIGEST, REPOSITORY))
     warned = "It is a warning beside the verdict, which it does not move."
     yield left["id"], (warned, "\n".join(text.told(left)))
-    end = f"The verdict of all is INCONCLUSIVE at best (exit code {code})."
+    end = f"The verdict of all is INCONCLUSIVE at best (exit code {judged['exit_code']})."
     yield lacking["id"], (end, "\n".join(text.told(lacking)))
 
 
