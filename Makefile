@@ -51,8 +51,8 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
 	  examples/github/deploy.yml
 
-bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(INSIDE) "$$script"; done
+bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on; ARGS="burst check" for some
+	@$(INSIDE) -m benchmarks $(ARGS)
 
 matrix: $(VENV)/dev.stamp ## break every call off in every way, and write docs/safety-matrix.md
 	$(INSIDE) -m tests.proof

@@ -1,4 +1,4 @@
-"""Our burst beside a thread pool of boto3 clients: `python benchmarks/burst.py [COUNT ...]`.
+"""Our burst beside a thread pool of boto3 clients: `python -m benchmarks.burst [COUNT ...]`.
 
 Both call the same local TLS server, which holds every request for 500 ms as a canary does and
 notes when each arrived. Every contestant is a new process with new connections, trusting the
@@ -153,7 +153,17 @@ def child(name: str, url: str, bundle: str, count: int) -> None:
 
 def run(name: str, url: str, bundle: str, count: int) -> dict[str, Any]:
     """Run a contestant in a new process, and ask the server what it saw."""
-    command = [sys.executable, __file__, "--child", name, "--url", url, "--bundle", bundle]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.burst",
+        "--child",
+        name,
+        "--url",
+        url,
+        "--bundle",
+        bundle,
+    ]
     done = subprocess.run([*command, str(count)], stdout=subprocess.PIPE, check=True)
     with Connections(url, tls=tls_context(bundle)) as connections:
         (reply,) = connections.fire([Request("GET", url + "/arrivals", ())], deadline_s=10).replies

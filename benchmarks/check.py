@@ -1,6 +1,6 @@
 """Measure a whole `deployguard check` against the same calls written by hand, by turns, in the lab.
 
-PYTHONPATH=src python benchmarks/check.py [--turns 7] [--tls] [--call-ms 0]
+python -m benchmarks.check [--turns 7] [--tls] [--call-ms 0]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often the judge is wrong, over a model of Lambda's pools: `python benchmarks/detection.py`.
+"""How often the judge is wrong, over a model of Lambda's pools: `python -m benchmarks.detection`.
 
 The decisions are the product's own (`judge`, `coverage`); only the cloud is a model. Each run
 builds a pool of warm containers, some of them stale, and probes until the judge has decided or the

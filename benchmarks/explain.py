@@ -1,6 +1,6 @@
 """Measure `deployguard explain` on executions with thousands of events, attempts and log lines.
 
-PYTHONPATH=src python benchmarks/explain.py [--items 200 400 800]
+python -m benchmarks.explain [--items 200 400 800]
 
 Half of the items of a Map fail at each of four tries, so 800 items are 2,000 attempts and over
 10,000 events. Targets for those: under 10 s and 300 MiB, and calls that grow no faster than the

@@ -1,4 +1,4 @@
-"""Measure the lab's containers in-process: PYTHONPATH=src python benchmarks/lab_fleet.py."""
+"""Measure the lab's containers in-process: python -m benchmarks.lab_fleet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure the lab, in a process of its own: PYTHONPATH=src python benchmarks/lab_front.py."""
+"""Measure the lab, in a process of its own: python -m benchmarks.lab_front."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Measure what `deployguard routes` costs in accounts of 5, 50 and 500 functions, in the lab.
 
-PYTHONPATH=src python benchmarks/routes.py
+python -m benchmarks.routes
 """
 
 from __future__ import annotations

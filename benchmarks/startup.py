@@ -1,4 +1,4 @@
-"""Measure how long deployguard takes to start: PYTHONPATH=src python benchmarks/startup.py."""
+"""Measure how long deployguard takes to start: python -m benchmarks.startup."""
 
 from __future__ import annotations
 
