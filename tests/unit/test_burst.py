@@ -89,7 +89,8 @@ async def listening(
         task.cancel()
     await asyncio.gather(*served.tasks, return_exceptions=True)
     for writer in served.writers:
-        writer.transport.abort()
+        if not writer.is_closing():
+            writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

@@ -28,6 +28,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
             fix="point AWS_CA_BUNDLE at a PEM file, or unset it",
         ) from error
     context.set_alpn_protocols(["http/1.1"])
+    # Python 3.11.2, which is Debian 12's, takes a cut connection for the end of an answer.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tarfile
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+if sys.version_info >= (3, 11, 4):
+    import tarfile
+else:  # the standard library's knows no filter yet
+    from backports import tarfile  # type: ignore[no-redef]
 
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
