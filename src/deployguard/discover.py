@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,7 +80,7 @@ def shipped(run: Run, settings: Settings, runs: Function) -> Image | None:
     uri = settings.image or runs.image_uri or ""
     pipeline = stamp.read(Path(settings.stamp)) if settings.stamp else None
     try:
-        image = images.image(run.session, uri)
+        image = _image(run, uri)
     except AccessDenied as denied:
         digest = images.parse(uri).digest if settings.image else runs.digest
         if digest is None:
@@ -89,6 +90,14 @@ def shipped(run: Run, settings: Settings, runs: Function) -> Image | None:
         return None
     run.record.expected = plan.expected(image.digest, labels=image.stamp, pipeline=pipeline)
     return image
+
+
+def _image(run: Run, uri: str) -> Image:
+    """Resolve an image: for all runs at once where a digest names it, which names it for ever."""
+    resolve = partial(images.image, run.session, uri)
+    if "@" not in uri:
+        return resolve()
+    return run.common.answer(f"image {uri}", resolve, until=run.session.deadline)
 
 
 def existing_alias(run: Run, name: str, alias: str) -> Alias:
@@ -203,7 +212,7 @@ def builds(run: Run, name: str) -> dict[str, str]:
         for number in list(functions.versions(run.session, name))[:RECENT_VERSIONS]:
             with contextlib.suppress(DeployguardError):  # an old image may be gone
                 version = functions.function(run.session, name, qualifier=number)
-                made = images.image(run.session, version.image_uri or "").stamp
+                made = _image(run, version.image_uri or "").stamp
                 if made is not None:
                     found.setdefault(made.build_id, f"version {number}{_origin(made)}")
     return found

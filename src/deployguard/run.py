@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from deployguard.aws.common import Common
 from deployguard.errors import (
     AwsFailure,
     ConfigurationError,
@@ -120,6 +121,7 @@ class Run:
         self._woken = threading.Event()
         self._is_finishing = False
         self.neighbours = 1  # runs that probe in the same account and region meanwhile
+        self.common = Common()  # what they all need to read
         self.meet: Callable[[Moment], None] = lambda _: None  # may wait, or raise
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from deployguard import burst
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 LARGEST = 7 * 2**20  # Lambda's synchronous answer is at most 6 MB
+PREPARED: ContextVar[list[AWSPreparedRequest]] = ContextVar("PREPARED")
 
 
 def invoke(session: Session, target: Target, event: bytes) -> tuple[bytes, str]:
@@ -23,7 +25,7 @@ def invoke(session: Session, target: Target, event: bytes) -> tuple[bytes, str]:
     arguments: dict[str, Any] = {"FunctionName": target.name, "Payload": event}
     if target.qualifier:
         arguments["Qualifier"] = target.qualifier
-    with translated(f"invoke {target.name}"):
+    with session.calling(), translated(f"invoke {target.name}"):
         answer = session.functions.invoke(**arguments)
         return answer["Payload"].read(LARGEST), answer.get("ExecutedVersion", "")
 
@@ -36,15 +38,10 @@ def requests(
     self_test: bool = False,
 ) -> list[burst.Request]:
     """Prepare a signed Invoke for each (qualifier, nonce, hold in ms), as the SDK would send it."""
-    captured: list[AWSPreparedRequest] = []
-
-    def keep(request: AWSPreparedRequest, **_: Any) -> Any:
-        captured.append(request)
-        return _empty_answer(request.url)
-
-    client = session.functions
-    events = client.meta.events
-    events.register("before-send.lambda.Invoke", keep)
+    client = session.canaries
+    client.meta.events.register("before-send.lambda.Invoke", _keep, unique_id="deployguard-keep")
+    prepared: list[AWSPreparedRequest] = []
+    outer = PREPARED.set(prepared)
     try:
         for qualifier, nonce, hold_ms in canaries:
             asked = {"canary": 1, "nonce": nonce, "hold_ms": hold_ms}
@@ -54,8 +51,14 @@ def requests(
                     FunctionName=name, Qualifier=qualifier, Payload=json.dumps(payload).encode()
                 )
     finally:
-        events.unregister("before-send.lambda.Invoke", keep)
-    return [_request(prepared) for prepared in captured]
+        PREPARED.reset(outer)
+    return [_request(each) for each in prepared]
+
+
+def _keep(request: AWSPreparedRequest, **_: Any) -> Any:
+    """Keep a request instead of sending it; no client but that for canaries does so."""
+    PREPARED.get().append(request)
+    return _empty_answer(request.url)
 
 
 def _empty_answer(url: str) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -18,6 +20,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 
 from deployguard.aws import failures
+from deployguard.aws.common import Common
 from deployguard.errors import AwsFailure, ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ TOKENS = {  # what names the next page, and the parameter that asks for it
     "position": "position",
 }
 BEGAN = "deployguard_began"  # of a call's context: when it was sent
+CONNECTIONS = 64  # that a client keeps for the calls of several runs
+CALLING: ContextVar[Session | None] = ContextVar("CALLING", default=None)
 RESOURCES = {"FunctionName": "lambda:{}:*:function:", "repositoryName": "ecr:{}:*:repository/"}
 
 
@@ -52,13 +57,14 @@ class Session:
         """Prefer `region`, that of the function's ARN, over the chain's."""
         self._session = botocore.session.get_session()
         self._region = region
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[Any, ...], Any] = {}  # those of sessions beside this one, too
         self._making = threading.Lock()  # botocore makes one client at a time
         self._connect_s, self._read_s = CONNECT_S, READ_S
         self.deadline = math.inf  # the monotonic moment after which nothing is repeated
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
-        self._before_each: Callable[[str, str], None] | None = None  # told service and endpoint
+        self.announce: Callable[[str, str], None] = lambda *_: None  # told service and endpoint
+        self.common: Common | None = None  # where what others read is known, and what this reads
         # Where many have to hurry at once, making clients anew would take what time is left.
         self.is_one_of_many = False
         self.before_attempt: Callable[[], None] = lambda: None  # may raise, so that none is made
@@ -69,10 +75,7 @@ class Session:
         if self.is_one_of_many:
             self.deadline = time.monotonic() + seconds - MARGIN_S
             return
-        timeouts = min(CONNECT_S, seconds / 6), min(READ_S, seconds / 3)
-        if timeouts != (self._connect_s, self._read_s):
-            self._connect_s, self._read_s = timeouts
-            self._clients.clear()
+        self._connect_s, self._read_s = min(CONNECT_S, seconds / 6), min(READ_S, seconds / 3)
         self.deadline = time.monotonic() + seconds - self._connect_s - self._read_s
 
     def beside(self, before_each: Callable[[str, str], None], *, until: float) -> Session:
@@ -81,16 +84,14 @@ class Session:
         Each of them is announced with its service and endpoint before it is sent, and none is
         repeated after the monotonic moment `until`.
         """
-        outer = self._before_each
+        outer = self.announce
 
         def before_both(service: str, endpoint: str) -> None:
             before_each(service, endpoint)
-            if outer is not None:
-                outer(service, endpoint)
+            outer(service, endpoint)
 
         other = copy.copy(self)
-        other._clients = {}
-        other._before_each = before_both
+        other.announce = before_both
         other.deadline = until
         return other
 
@@ -120,7 +121,14 @@ class Session:
 
     def read(self, doing: str, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
         """Make a call that changes nothing; repeat it while the trouble may pass."""
-        return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
+
+        def ask() -> T:
+            return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
+
+        if self.common is None:
+            return ask()
+        question = json.dumps([doing, call.__name__, named], sort_keys=True, default=str)
+        return self.common.answer(question, ask, until=self.deadline)
 
     def read_all(
         self, doing: str, call: Callable[..., Any], member: str, **named: Any
@@ -149,6 +157,15 @@ class Session:
         """
         return self._call(doing, lambda: call(*arguments, **named), named=named, writes=True)
 
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Have the calls within announced and told as those of this session."""
+        outer = CALLING.set(self)
+        try:
+            yield
+        finally:
+            CALLING.reset(outer)
+
     def pause(self, attempt: int) -> bool:
         """Wait before the next attempt, longer each time; return False where no time is left."""
         seconds = random.uniform(0.5, 1.0) * 2 ** (attempt - 2)  # noqa: S311 - no secret
@@ -161,6 +178,12 @@ class Session:
     def functions(self) -> LambdaClient:
         """Return the Lambda client."""
         client: LambdaClient = self._client("lambda")
+        return client
+
+    @property
+    def canaries(self) -> LambdaClient:
+        """Return a Lambda client for nothing but preparing requests."""
+        client: LambdaClient = self._client("lambda", kind="canaries")
         return client
 
     @property
@@ -225,10 +248,11 @@ class Session:
         """
         return time.monotonic() + self._ahead_s if self._has_asked else time.time()
 
-    def _read_clock(self, http_response: Any, **_: Any) -> None:
-        told = http_response.headers.get("date")
+    def set_clock(self, told: str | None) -> None:
+        """Set AWS's clock by the date of an answer, where that has one that can be read."""
         with suppress(TypeError, ValueError):
-            self._ahead_s = parsedate_to_datetime(told).timestamp() - time.monotonic()
+            date = parsedate_to_datetime(told)  # type: ignore[arg-type]
+            self._ahead_s = date.timestamp() - time.monotonic()
             self._has_asked = True
 
     def _call(
@@ -238,7 +262,7 @@ class Session:
         for attempt in range(1, ATTEMPTS + 1):
             self.before_attempt()
             try:
-                with failures.translated(doing, writes=writes, resource=resource):
+                with self.calling(), failures.translated(doing, writes=writes, resource=resource):
                     return call()
             except AwsFailure as failure:
                 is_last = attempt == ATTEMPTS
@@ -258,34 +282,18 @@ class Session:
                 return name if name.startswith("arn:") else whole
         return ""
 
-    def _announce(self, client: Any, model: Any, context: Any, **_: Any) -> None:
-        context[BEGAN] = time.monotonic()
-        # Invoke is limited by concurrency, and not by what a control plane takes in a second.
-        if self._before_each is not None and model.name != "Invoke":
-            self._before_each(client.meta.service_model.service_name, client.meta.endpoint_url)
-
-    def _tell_answer(self, event_name: str, context: Any, http_response: Any, **_: Any) -> None:
-        if http_response.headers:  # a canary is only prepared here, and its answer made up
-            self._tell(event_name, context, f"HTTP {http_response.status_code}")
-
-    def _tell_error(self, event_name: str, context: Any, exception: Exception, **_: Any) -> None:
-        self._tell(event_name, context, type(exception).__name__)
-
-    def _tell(self, event_name: str, context: Any, ended: str) -> None:
-        call = " ".join(event_name.split(".")[1:])
-        took = time.monotonic() - context.get(BEGAN, time.monotonic())
-        self.explain(f"{call}: {ended} in {took:.3f} s")
-
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, *, kind: str = "") -> Any:
+        wanted = service, kind, self._connect_s, self._read_s
         with self._making:
-            if service not in self._clients:
-                self._clients[service] = self._new_client(service)
-            return self._clients[service]
+            if wanted not in self._clients:
+                self._clients[wanted] = self._new_client(service)
+            return self._clients[wanted]
 
     def _new_client(self, service: str) -> Any:
         config = Config(
             connect_timeout=self._connect_s,
             read_timeout=self._read_s,
+            max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 1},
             user_agent_extra="deployguard",
         )
@@ -299,12 +307,36 @@ class Session:
                     f"could not create a client for {service}: {error}",
                     fix="check AWS_ENDPOINT_URL and the AWS configuration file",
                 ) from error
-        client.meta.events.register("before-call", partial(self._announce, client))
-        client.meta.events.register("after-call.lambda", self._read_clock)
-        client.meta.events.register("after-call", self._tell_answer)
-        client.meta.events.register("after-call-error", self._tell_error)
+        client.meta.events.register("before-call", partial(_announce, client))
+        client.meta.events.register("after-call", _tell_answer)
+        client.meta.events.register("after-call-error", _tell_error)
         client.meta.events.register("before-parse", failures.refuse_unreadable)
         return client
+
+
+def _announce(client: Any, *, model: Any, context: Any, **_: Any) -> None:
+    context[BEGAN] = time.monotonic()
+    # Invoke is limited by concurrency, and not by what a control plane takes in a second.
+    if (session := CALLING.get()) is not None and model.name != "Invoke":
+        session.announce(client.meta.service_model.service_name, client.meta.endpoint_url)
+
+
+def _tell_answer(event_name: str, context: Any, http_response: Any, **_: Any) -> None:
+    if (session := CALLING.get()) is not None:
+        if event_name.startswith("after-call.lambda."):
+            session.set_clock(http_response.headers.get("date"))
+        _tell(session, event_name, context, f"HTTP {http_response.status_code}")
+
+
+def _tell_error(event_name: str, context: Any, exception: Exception, **_: Any) -> None:
+    if (session := CALLING.get()) is not None:
+        _tell(session, event_name, context, type(exception).__name__)
+
+
+def _tell(session: Session, event_name: str, context: Any, ended: str) -> None:
+    call = " ".join(event_name.split(".")[1:])
+    took = time.monotonic() - context.get(BEGAN, time.monotonic())
+    session.explain(f"{call}: {ended} in {took:.3f} s")
 
 
 class _Assumed(CredentialProvider):

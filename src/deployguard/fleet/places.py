@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from deployguard.aws import fleets
+from deployguard.aws.common import Common
 from deployguard.aws.session import Session
 from deployguard.aws.turnstile import Budget
 from deployguard.errors import DeployguardError
@@ -25,6 +26,7 @@ class Places:
         self.base = Session()
         self._budgets: dict[tuple[str, str], Budget] = {}
         self._sessions: dict[Place, Session] = {}
+        self._common: dict[Place, Common] = {}
 
     def session(self, place: Place, *, until: float) -> Session:
         """Return a session of its own for one run; nothing is repeated after `until`."""
@@ -33,6 +35,10 @@ class Places:
             self._sessions[place] = here.assuming(place.role) if place.role else here
         budget = self._budgets.setdefault((place.account, place.region), Budget())
         return self._sessions[place].beside(budget, until=until)
+
+    def common(self, place: Place) -> Common:
+        """Return what all runs in a place have read together."""
+        return self._common.setdefault(place, Common())
 
     def hurry(self) -> None:
         """Let no call wait for its turn any more."""

@@ -180,6 +180,7 @@ class Fleet:
         session = self._places.session(member.place, until=self._deadline + OVERTIME_S)
         session.is_one_of_many = True
         run = Run(session, part.record, timeout_s=left)
+        run.common = self._places.common(member.place)
         name = member.function.rpartition(":function:")[2]
         if len(self._crowd) > 1:
             name = "/".join(filter(None, (member.place.account, member.place.region, name)))

@@ -85,6 +85,7 @@ class Reading:
         self._run = run
         self._turnstile = Turnstile(within_s=within_s)
         session = run.session.beside(self._turnstile, until=self._turnstile.until)
+        session.common = run.common
         wanted = [name for name in SOURCES if name in set(names)]
 
         def granted() -> list[Grant]:
