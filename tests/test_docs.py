@@ -21,9 +21,9 @@ from botocore import xform_name
 from ruamel.yaml import YAML
 
 from deployguard import cli, errors, run
-from deployguard.config import ASKING, CONFORMING, INVESTIGATING
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
+from deployguard.option import ASKING, CONFORMING, INVESTIGATING
 from deployguard.permissions import COMMANDS, HOOK, NEEDS
 from deployguard.report import arguments as report_arguments
 

@@ -101,7 +101,7 @@ def _watched(settings: Settings, *, doing: str) -> AbstractContextManager[Tell]:
 def _run(parsed: argparse.Namespace) -> int:
     """Run a command on a function; whatever happens, a report is written."""
     from deployguard import handover, pins
-    from deployguard.config import FLEETS
+    from deployguard.option import FLEETS
     from deployguard.run import Record
     from deployguard.target import target_of
 

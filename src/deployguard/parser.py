@@ -136,7 +136,7 @@ def _add(parser: Parser, name: str) -> None:
         from deployguard.report import arguments as reports
 
         reports.add(parser)
-    from deployguard.config import GROUPS
+    from deployguard.option import GROUPS
 
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     for field_name, field in settings_class().model_fields.items():
@@ -150,6 +150,7 @@ def _add(parser: Parser, name: str) -> None:
 def _add_option(
     group: argparse._ArgumentGroup, name: str, field: FieldInfo, extra: Mapping[str, Any]
 ) -> None:
+    from deployguard import kinds
     from deployguard.config import FLAG_ONLY
 
     variable = f"DEPLOYGUARD_{name.upper()}"
@@ -173,7 +174,7 @@ def _add_option(
         group.add_argument(
             name,
             nargs=POSITIONAL[name],
-            metavar=None if choices else extra["metavar"] or name.upper(),
+            metavar=None if choices else kinds.called(field) or name.upper(),
             choices=choices,
             default=argparse.SUPPRESS,
             help=text,
@@ -185,7 +186,7 @@ def _add_option(
     elif choices:
         kwargs["choices"] = choices
     else:
-        kwargs["metavar"] = extra["metavar"]
+        kwargs["metavar"] = kinds.called(field)
         kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"
     group.add_argument(extra["flag"] or f"--{name.replace('_', '-')}", **kwargs)
 

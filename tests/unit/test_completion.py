@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployguard import cli, completion, manual
-from deployguard.config import GROUPS, Settings
+from deployguard.config import Settings
+from deployguard.option import GROUPS
 from tests.ci.tools import need
 
 ASK = """
