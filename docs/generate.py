@@ -169,7 +169,7 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 def completed(shell: str) -> str:
     """Return the script that completes words in a shell."""
-    parser = cli._parser()
+    parser = cli.parsers()
     for command in parser.commands.values():
         command.fill()
         for action in command._actions:

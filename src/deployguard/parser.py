@@ -74,16 +74,15 @@ class Parser(argparse.ArgumentParser):
 class Overview(Parser):
     """The parser of all commands, which shows them by purpose."""
 
-    helps: Mapping[str, str] = {}
     page: Callable[[], Page]
 
     def format_help(self) -> str:
         """Return the help of the program."""
         head = f"{self.format_usage()}\n{self.description}\n\n"
-        return head + manual.overview(self.helps, self.page())
+        return head + manual.overview(self.page())
 
 
-def build(helps: Mapping[str, str], *, version: str, page: Callable[[], Page]) -> Overview:
+def build(*, version: str, page: Callable[[], Page]) -> Overview:
     """Make the parser of all commands."""
     parser = Overview(
         prog="deployguard",
@@ -91,12 +90,12 @@ def build(helps: Mapping[str, str], *, version: str, page: Callable[[], Page]) -
         usage="deployguard COMMAND [options]",
         allow_abbrev=False,
     )
-    parser.helps, parser.page = helps, page
+    parser.page = page
     parser.add_argument("-V", "--version", action="version", version=f"deployguard {version}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser, prog="deployguard"
     )
-    for name, text in helps.items():
+    for name, text in manual.HELPS.items():
         parsed_by = commands.add_parser(
             name,
             help=text,

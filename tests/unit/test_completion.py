@@ -58,7 +58,7 @@ def completed(script: Path, *words: str) -> set[str]:
 
 
 def test_bash_offers_every_command(script: Path) -> None:
-    assert completed(script, "") == set(cli.COMMANDS)
+    assert completed(script, "") == set(manual.HELPS)
     assert completed(script, "re") == {"refresh", "rollback", "recover", "report"} - {"rollback"}
 
 
@@ -95,19 +95,25 @@ def test_a_script_knows_every_option_of_check(shell: str) -> None:
 
 
 def test_help_shows_each_command_once_under_its_purpose() -> None:
-    listed = [name for names in manual.PURPOSES.values() for name in names]
-    assert sorted(listed) == sorted(cli.COMMANDS)
+    listed = [name for purpose in manual.PURPOSES for name in purpose.commands]
+    assert len(set(listed)) == len(listed)
     help_text = printed("--help")
-    for name, command in cli.COMMANDS.items():
-        assert f"\n  {name:<12}{command.help}" in help_text
+    for purpose in manual.PURPOSES:
+        part = help_text.split(f"\n{purpose.title}:\n")[1].split("\n\n")[0]
+        assert part.split("\n") == [f"  {n:<12}{text}" for n, text in purpose.commands.items()]
 
 
-@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+@pytest.mark.parametrize("command", sorted(manual.HELPS))
+def test_each_command_is_done_by_what_is_called_like_it(command: str) -> None:
+    assert cli.command(command).__name__ == command.replace("-", "_")
+
+
+@pytest.mark.parametrize("command", sorted(manual.HELPS))
 def test_each_example_is_taken_by_the_command_line(command: str) -> None:
     for words in manual.EXAMPLES[command]:
-        parsed = cli._parser().parse_args(shlex.split(words))
+        parsed = cli.parsers().parse_args(shlex.split(words))
         assert parsed.command == command
-        assert f"  deployguard {words}\n" in cli._parser().commands[command].format_help()
+        assert f"  deployguard {words}\n" in cli.parsers().commands[command].format_help()
 
 
 def test_each_setting_is_in_a_group_of_help() -> None:
