@@ -12,7 +12,7 @@ from typing import Any
 
 from deployguard import ci, webhook
 from deployguard.errors import ConfigurationError, DeployguardError
-from deployguard.report import document, files, github, markdown
+from deployguard.report import files, github, markdown, reading
 from deployguard.report.forms import FORMS
 from deployguard.run import REPAIRS
 
@@ -66,7 +66,7 @@ def to_ci(
     if report["command"] not in REPAIRS:
         outputs_to_ci(
             environ,
-            outputs={**document.outputs(report), **outputs},
+            outputs={**reading.outputs(report), **outputs},
             folder=folder,
             complain=complain,
         )
