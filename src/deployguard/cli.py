@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from deployguard import __version__, ci, console, manual, parser
-from deployguard.errors import DeployguardError, Interrupted
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +21,9 @@ BROKEN_PIPE = 141
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    if not arguments:
+        console.Writer(sys.stderr).write(parsers(sys.stderr).format_help())
+        return ConfigurationError.exit_code
     try:
         parsed = parsers().parse_args(arguments)
         return command(parsed.command)(parsed)
@@ -37,9 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         return BROKEN_PIPE
 
 
-def parsers() -> parser.Overview:
-    """Return the parser of all commands."""
-    return parser.build(version=__version__, page=lambda: console.page(sys.stdout, os.environ))
+def parsers(to: TextIO | None = None) -> parser.Overview:
+    """Return the parser of all commands, whose help is made for stdout or another stream."""
+    page = partial(console.page, to or sys.stdout, os.environ)
+    return parser.build(version=__version__, page=page)
 
 
 def command(name: str) -> Callable[[argparse.Namespace], int]:

@@ -220,8 +220,7 @@ class Settings(BaseSettings):
         "normal",
         "how much to tell: findings, errors and the verdict; what happens; or also each call to "
         "AWS, each probe's answer and each wait",
-        *ASKING,
-        *INVESTIGATING,
+        *SPEAKING,
         switches={
             "quiet": "tell findings, errors and the verdict only",
             "verbose": "tell each call to AWS, each probe's answer and each wait",

@@ -98,6 +98,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 }
 EXIT_CODES: Mapping[str, str] = {
     "0": "FRESH, or done",
+    "1": "a bug in deployguard",
     "2": "arguments, settings or credentials that cannot be used",
     "3": "refused, before anything was changed",
     "4": "AWS failed; nothing is half done",
@@ -105,6 +106,8 @@ EXIT_CODES: Mapping[str, str] = {
     "11": "INCONCLUSIVE",
     "12": "SUPERSEDED",
     "20": "a person has to run the command that is printed",
+    "129 130 143": "ended by a signal; what was changed is put back, or kept for `recover`",
+    "141": "nobody read the output any more",
 }
 SOURCES = (
     "an option outranks its variable DEPLOYGUARD_..., which outranks deployguard.toml "

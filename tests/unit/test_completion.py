@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from deployguard.config import Settings
 from deployguard.option import GROUPS
 from tests.ci.tools import need
 
+README = Path(__file__).parents[2] / "README.md"
 ASK = """
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
@@ -129,3 +131,25 @@ def test_help_of_a_command_shows_options_by_group_with_variable_and_default() ->
     assert parts == sorted(parts)
     assert "[DEPLOYGUARD_GRACE," in text
     assert "default 15]" in text
+
+
+def test_without_any_word_the_help_is_shown_as_a_mistake() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "deployguard"], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == printed("--help")
+
+
+def test_help_has_every_exit_code_of_the_readme() -> None:
+    codes = [code for codes in manual.EXIT_CODES for code in codes.split()]
+    section = README.read_text().split("\n## Exit codes\n")[1].split("\n## ")[0]
+    assert codes == re.findall(r"\d+", " ".join(re.findall(r"(?m)^\| ([\d, ]+) \|", section)))
+
+
+def test_help_of_lab_push_says_what_it_does_and_shows_it() -> None:
+    text = printed("lab", "push", "--help")
+    assert "Build a folder's Dockerfile and push it to a lab." in text
+    words = text.split("\nexample:\n  deployguard ")[1].splitlines()[0]
+    typed = shlex.split(words.replace("$(deployguard stamp)", "--label a=b"))
+    assert cli.parsers().parse_args(typed).label == ["a=b"]

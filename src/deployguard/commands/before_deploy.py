@@ -75,7 +75,8 @@ def canary_test(parsed: argparse.Namespace) -> int:
     target = tested if isinstance(tested, Target) else None
     with begin.asking(settings, target, command=parsed.command) as run:
         cases = story.examine(run, settings, tested)
-    console.say(show.shown(named, cases, form=settings.format))
+    is_brief = settings.verbosity == "quiet"
+    console.say(show.shown(named, cases, form=settings.format, brief=is_brief))
     return rules.exit_code(cases)
 
 
