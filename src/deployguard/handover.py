@@ -63,17 +63,15 @@ def to_ci(
     complain: Complain,
 ) -> str:
     """Hand the results to later steps and the summary to readers; return workflow commands."""
-    if report["command"] not in REPAIRS:
-        outputs_to_ci(
-            environ,
-            outputs={**reading.outputs(report), **outputs},
-            folder=folder,
-            complain=complain,
-        )
+    is_github = ci.detect(environ) is ci.Provider.GITHUB
+    told = {**reading.outputs(report), **outputs}
+    if report["command"] in REPAIRS:  # what came before has told the rest, where both are one step
+        told = {"exit-code": told["exit-code"]} if is_github else {}
+    if told:
+        outputs_to_ci(environ, outputs=told, folder=folder, complain=complain)
     if summary:
         with _survived(complain):
             ci.summary(environ, markdown.render(report))
-    is_github = ci.detect(environ) is ci.Provider.GITHUB
     return github.render(report) if is_github else ""
 
 
