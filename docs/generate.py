@@ -23,15 +23,16 @@ import samples
 import shtab
 from ruamel.yaml import YAML
 
-from deployguard import ci, cli, completion, permissions
+from deployguard import ci, cli, completion, kinds, permissions
 from deployguard.aws import failures
-from deployguard.config import FLAG_ONLY, GROUPS, PREFIX, Settings
+from deployguard.config import FLAG_ONLY, PREFIX, Settings
 from deployguard.doctor import iam
 from deployguard.errors import Trouble
 from deployguard.executions import hypotheses
 from deployguard.findings import KINDS, Kind
 from deployguard.lab import faults, knobs
 from deployguard.model import Severity
+from deployguard.option import GROUPS
 from deployguard.parser import POSITIONAL
 from deployguard.report.forms import FORMS
 from deployguard.scope import On, Scope
@@ -168,7 +169,7 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 def completed(shell: str) -> str:
     """Return the script that completes words in a shell."""
-    parser = cli._parser()
+    parser = cli.parsers()
     for command in parser.commands.values():
         command.fill()
         for action in command._actions:
@@ -228,7 +229,7 @@ def _setting(name: str, field: Any) -> tuple[str, ...]:
     hyphened = name.replace("_", "-")
     flag = field.json_schema_extra["flag"] or f"--{hyphened}"
     if name in POSITIONAL:
-        flag = field.json_schema_extra["metavar"] or name.upper()
+        flag = kinds.called(field) or name.upper()
     elif field.json_schema_extra["switches"]:
         flag = ", ".join(f"--{value}" for value in field.json_schema_extra["switches"])
     elif field.annotation is bool:

@@ -21,9 +21,10 @@ from botocore import xform_name
 from ruamel.yaml import YAML
 
 from deployguard import cli, errors, run
-from deployguard.config import ASKING, CONFORMING, INVESTIGATING
+from deployguard.commands import begin
 from deployguard.doctor import arguments
 from deployguard.findings import HELP, KINDS
+from deployguard.option import ASKING, CONFORMING, INVESTIGATING
 from deployguard.permissions import COMMANDS, HOOK, NEEDS
 from deployguard.report import arguments as report_arguments
 
@@ -197,7 +198,7 @@ def test_the_help_of_a_finding_leads_to_its_section(identifier: str) -> None:
 def test_the_command_of_a_finding_exists_with_its_options(identifier: str) -> None:
     words = shlex.split(KINDS[identifier].command)
     if words[0] == "deployguard":
-        cli._parser().parse_args([word.replace("NUMBER", "1") for word in words[1:]])
+        cli.parsers().parse_args([word.replace("NUMBER", "1") for word in words[1:]])
     elif words[0] == "aws" and words[1:3] != ["lambda", "wait"]:
         client = botocore.session.get_session().get_service_model(CLI.get(words[1], words[1]))
         operations = {xform_name(each, "-"): each for each in client.operation_names}
@@ -263,7 +264,7 @@ def test_every_command_that_is_shown_can_be_parsed(page: Path) -> None:
     for block in blocks(page, "sh") + blocks(page, "yaml"):
         for line in re.findall(r"(?<![\w/])deployguard ((?:\w.*)(?:\\\n.*)*)", block):
             typed = re.split(r"\$\(| \$[a-z]|[)&>|]|\"$", line.split("#")[0])[0]
-            cli._parser().parse_args(shlex.split(typed))
+            cli.parsers().parse_args(shlex.split(typed))
 
 
 def test_the_index_of_the_documentation_leads_to_every_page() -> None:
@@ -281,7 +282,7 @@ def codes_of_errors() -> Iterator[int]:
 
 
 def test_the_table_of_exit_codes_is_the_codes() -> None:
-    (handled,) = re.findall(r"numbers = \((.*)\)", Path(cli.__file__).read_text())
+    (handled,) = re.findall(r"numbers = \((.*)\)", Path(begin.__file__).read_text())
     signals = {f"SIG{each}" for each in re.findall(r"signal\.SIG(\w+)", handled)}
     assert signals == {"SIGHUP", "SIGINT", "SIGTERM"}
     interrupted = {errors.Interrupted(number).exit_code for number in (1, 2, 15)}

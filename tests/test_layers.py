@@ -161,9 +161,9 @@ def test_the_lab_shares_no_mistakes_with_the_guard(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_only_the_command_line_prints_and_exits(path: Path) -> None:
+def test_only_the_console_prints_and_only_the_program_exits(path: Path) -> None:
     # The canary runs in the image, and the hooks do in Lambda, where stdout is the log.
-    if chapter(path) in {"cli", "__main__", "lab", "canary", "hooks"}:
+    if chapter(path) in {"console", "__main__", "lab", "canary", "hooks"}:
         return
     called = {
         ast.unparse(node.func)

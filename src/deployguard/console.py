@@ -1,15 +1,17 @@
-"""What a stream is: a terminal and how large, or a log and whose; whether it takes colours."""
+"""What a stream is: a terminal or a log, whose, how large, in colour; and what is said on it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from deployguard import ci
+from deployguard import ci, safe
 from deployguard.ci import Provider
+from deployguard.errors import DeployguardError, Interrupted, parts_of
 from deployguard.style import Page
 
 USUAL = os.terminal_size((80, 24))
@@ -85,3 +87,38 @@ class Writer:
         except (UnicodeError, LookupError):
             return False
         return True
+
+
+def say(text: str) -> None:
+    """Print a result on stdout."""
+    write(safe.log(text))
+
+
+def write(text: str) -> None:
+    """Write what is safe for its surface already; what stdout has no character for, as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def talk(text: str) -> None:
+    """Say something to whoever listens; that nobody does must not end a run that changes things."""
+    Writer(sys.stderr).write(safe.log(text) + "\n")
+
+
+def command(commands: str) -> None:
+    """Print workflow commands; they are made of escaped parts."""
+    sys.stderr.write(commands)
+
+
+def warn(problem: DeployguardError) -> None:
+    """Tell of a problem that the command survives."""
+    complain(problem, severity="warning")
+
+
+def complain(problem: DeployguardError | Interrupted, *, severity: str = "error") -> None:
+    """Tell of a problem."""
+    from deployguard.report import text
+
+    parts = {**parts_of(problem), "severity": severity}
+    Writer(sys.stderr).write(text.problem(parts, page(sys.stderr, os.environ)))

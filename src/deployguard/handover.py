@@ -12,7 +12,7 @@ from typing import Any
 
 from deployguard import ci, webhook
 from deployguard.errors import ConfigurationError, DeployguardError
-from deployguard.report import document, files, github, markdown
+from deployguard.report import files, github, markdown, reading
 from deployguard.report.forms import FORMS
 from deployguard.run import REPAIRS
 
@@ -63,17 +63,15 @@ def to_ci(
     complain: Complain,
 ) -> str:
     """Hand the results to later steps and the summary to readers; return workflow commands."""
-    if report["command"] not in REPAIRS:
-        outputs_to_ci(
-            environ,
-            outputs={**document.outputs(report), **outputs},
-            folder=folder,
-            complain=complain,
-        )
+    is_github = ci.detect(environ) is ci.Provider.GITHUB
+    told = {**reading.outputs(report), **outputs}
+    if report["command"] in REPAIRS:  # what came before has told the rest, where both are one step
+        told = {"exit-code": told["exit-code"]} if is_github else {}
+    if told:
+        outputs_to_ci(environ, outputs=told, folder=folder, complain=complain)
     if summary:
         with _survived(complain):
             ci.summary(environ, markdown.render(report))
-    is_github = ci.detect(environ) is ci.Provider.GITHUB
     return github.render(report) if is_github else ""
 
 

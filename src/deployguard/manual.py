@@ -4,16 +4,70 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from deployguard.style import Page, Row
 
-PURPOSES: Mapping[str, tuple[str, ...]] = {
-    "before a deploy": ("canary", "stamp", "doctor", "canary-test", "plan"),
-    "deploy, and judge what runs": ("check", "verify", "refresh", "rollback"),
-    "put things right": ("recover", "prune"),
-    "understand": ("routes", "history", "compare", "explain", "report"),
-    "try it": ("lab", "completion"),
-}
+
+class Purpose(NamedTuple):
+    """What commands are for, the module of `commands` that has them, and what each one does."""
+
+    title: str
+    module: str
+    commands: Mapping[str, str]
+
+
+PURPOSES = (
+    Purpose(
+        "before a deploy",
+        "before_deploy",
+        {
+            "canary": "Print the file with which a handler answers canaries",
+            "stamp": "Write the stamp and print the labels, at build time",
+            "doctor": "Say what would stand in the way, before anything is written",
+            "canary-test": "Hold an implementation of the canary to the protocol",
+            "plan": "Show who belongs to the fleet, and share them out to CI jobs",
+        },
+    ),
+    Purpose(
+        "deploy, and judge what runs",
+        "deploy",
+        {
+            "check": "Publish, probe, move the alias, judge, put back on failure",
+            "verify": "Judge the routes as they are, without changing anything",
+            "refresh": "Replace warm containers, and prove that they are gone",
+            "rollback": "Move the alias back to what was live before",
+        },
+    ),
+    Purpose(
+        "put things right",
+        "put_right",
+        {
+            "recover": "Finish or undo what a killed run left behind",
+            "prune": "Delete old versions that nothing uses, and never the way back",
+        },
+    ),
+    Purpose(
+        "understand",
+        "understand",
+        {
+            "routes": "Show who calls a function, and which build each caller reaches",
+            "history": "Show which builds served a function, as far as its log tells",
+            "compare": "Say whether two executions ran the same images",
+            "explain": "Say why an execution failed, and what decides that",
+            "report": "Show a saved report in another form, or reach its verdict again",
+        },
+    ),
+    Purpose(
+        "try it",
+        "try_it",
+        {
+            "lab": "Use the local cloud: up, demo, run, push",
+            "completion": "Print the script that completes words in a shell",
+        },
+    ),
+)
+HELPS = {name: text for purpose in PURPOSES for name, text in purpose.commands.items()}
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("doctor greeter", "doctor greeter --policy"),
     "canary": ("canary", "canary node"),
@@ -44,6 +98,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 }
 EXIT_CODES: Mapping[str, str] = {
     "0": "FRESH, or done",
+    "1": "a bug in deployguard",
     "2": "arguments, settings or credentials that cannot be used",
     "3": "refused, before anything was changed",
     "4": "AWS failed; nothing is half done",
@@ -51,6 +106,8 @@ EXIT_CODES: Mapping[str, str] = {
     "11": "INCONCLUSIVE",
     "12": "SUPERSEDED",
     "20": "a person has to run the command that is printed",
+    "129 130 143": "ended by a signal; what was changed is put back, or kept for `recover`",
+    "141": "nobody read the output any more",
 }
 SOURCES = (
     "an option outranks its variable DEPLOYGUARD_..., which outranks deployguard.toml "
@@ -58,16 +115,16 @@ SOURCES = (
 )
 
 
-def overview(helps: Mapping[str, str], page: Page) -> str:
+def overview(page: Page) -> str:
     """Return the commands by purpose, and what all of them share."""
-    return _shown(_overview(helps), page)
+    return _shown(_overview(), page)
 
 
-def _overview(helps: Mapping[str, str]) -> Iterator[Row]:
-    for purpose, names in PURPOSES.items():
-        yield Row("", f"{purpose}:", "strong")
-        for name in names:
-            yield Row(f"  {name:<12}", helps[name])
+def _overview() -> Iterator[Row]:
+    for purpose in PURPOSES:
+        yield Row("", f"{purpose.title}:", "strong")
+        for name, text in purpose.commands.items():
+            yield Row(f"  {name:<12}", text)
         yield Row("")
     yield Row("", "exit codes:", "strong")
     for code, meaning in EXIT_CODES.items():

@@ -74,16 +74,15 @@ class Parser(argparse.ArgumentParser):
 class Overview(Parser):
     """The parser of all commands, which shows them by purpose."""
 
-    helps: Mapping[str, str] = {}
     page: Callable[[], Page]
 
     def format_help(self) -> str:
         """Return the help of the program."""
         head = f"{self.format_usage()}\n{self.description}\n\n"
-        return head + manual.overview(self.helps, self.page())
+        return head + manual.overview(self.page())
 
 
-def build(helps: Mapping[str, str], *, version: str, page: Callable[[], Page]) -> Overview:
+def build(*, version: str, page: Callable[[], Page]) -> Overview:
     """Make the parser of all commands."""
     parser = Overview(
         prog="deployguard",
@@ -91,12 +90,12 @@ def build(helps: Mapping[str, str], *, version: str, page: Callable[[], Page]) -
         usage="deployguard COMMAND [options]",
         allow_abbrev=False,
     )
-    parser.helps, parser.page = helps, page
+    parser.page = page
     parser.add_argument("-V", "--version", action="version", version=f"deployguard {version}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser, prog="deployguard"
     )
-    for name, text in helps.items():
+    for name, text in manual.HELPS.items():
         parsed_by = commands.add_parser(
             name,
             help=text,
@@ -136,7 +135,7 @@ def _add(parser: Parser, name: str) -> None:
         from deployguard.report import arguments as reports
 
         reports.add(parser)
-    from deployguard.config import GROUPS
+    from deployguard.option import GROUPS
 
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     for field_name, field in settings_class().model_fields.items():
@@ -150,6 +149,7 @@ def _add(parser: Parser, name: str) -> None:
 def _add_option(
     group: argparse._ArgumentGroup, name: str, field: FieldInfo, extra: Mapping[str, Any]
 ) -> None:
+    from deployguard import kinds
     from deployguard.config import FLAG_ONLY
 
     variable = f"DEPLOYGUARD_{name.upper()}"
@@ -173,7 +173,7 @@ def _add_option(
         group.add_argument(
             name,
             nargs=POSITIONAL[name],
-            metavar=None if choices else extra["metavar"] or name.upper(),
+            metavar=None if choices else kinds.called(field) or name.upper(),
             choices=choices,
             default=argparse.SUPPRESS,
             help=text,
@@ -185,7 +185,7 @@ def _add_option(
     elif choices:
         kwargs["choices"] = choices
     else:
-        kwargs["metavar"] = extra["metavar"]
+        kwargs["metavar"] = kinds.called(field)
         kwargs["action"] = "append" if get_origin(field.annotation) is tuple else "store"
     group.add_argument(extra["flag"] or f"--{name.replace('_', '-')}", **kwargs)
 

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from deployguard import ci
-from deployguard.config import RUNNING, Settings
+from deployguard.config import Settings
+from deployguard.option import RUNNING
 from tests.ci.tools import ROOT
 
 TEMPLATE = ROOT / "templates" / "deployguard" / "template.yml"

@@ -23,6 +23,7 @@ def refused(finished: Finished, *said: str, exit_code: int = 2) -> None:
     ("arguments", "said"),
     [
         (["check"], "no function is named"),
+        (["canary-test"], "nothing is named to be tested"),
         (["check", "bad name"], "bad name"),
         (["check", "reports:"], "reports:"),
         (["check", "arn:aws:s3:::bucket"], "not the ARN of a Lambda function"),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from deployguard.lab.signature import SECRET_KEY
 from deployguard.remedy import VARIABLE
-from deployguard.report import document
+from deployguard.report import replaying
 from tests.proof.aftermath import LEASE, LIVE, Aftermath, is_of, served
 from tests.proof.scenarios import SECRET
 from tests.proof.stage import NOTHING
@@ -221,7 +221,7 @@ def i22_the_verdict_replays(a: Aftermath) -> str:
     """The evidence in the report leads to the same verdict, offline."""
     if a.function is None or a.report is None or not a.function["evidence"] or a.report["error"]:
         return FINE
-    replayed = document.replay(dict(a.report))["verdict"]
+    replayed = replaying.replay(dict(a.report))["verdict"]
     return FINE if replayed == a.report["verdict"] else f"replays to {replayed}"
 
 

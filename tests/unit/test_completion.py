@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from deployguard import cli, completion, manual
-from deployguard.config import GROUPS, Settings
+from deployguard.config import Settings
+from deployguard.option import GROUPS
 from tests.ci.tools import need
 
+README = Path(__file__).parents[2] / "README.md"
 ASK = """
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
@@ -57,7 +60,7 @@ def completed(script: Path, *words: str) -> set[str]:
 
 
 def test_bash_offers_every_command(script: Path) -> None:
-    assert completed(script, "") == set(cli.COMMANDS)
+    assert completed(script, "") == set(manual.HELPS)
     assert completed(script, "re") == {"refresh", "rollback", "recover", "report"} - {"rollback"}
 
 
@@ -94,19 +97,25 @@ def test_a_script_knows_every_option_of_check(shell: str) -> None:
 
 
 def test_help_shows_each_command_once_under_its_purpose() -> None:
-    listed = [name for names in manual.PURPOSES.values() for name in names]
-    assert sorted(listed) == sorted(cli.COMMANDS)
+    listed = [name for purpose in manual.PURPOSES for name in purpose.commands]
+    assert len(set(listed)) == len(listed)
     help_text = printed("--help")
-    for name, command in cli.COMMANDS.items():
-        assert f"\n  {name:<12}{command.help}" in help_text
+    for purpose in manual.PURPOSES:
+        part = help_text.split(f"\n{purpose.title}:\n")[1].split("\n\n")[0]
+        assert part.split("\n") == [f"  {n:<12}{text}" for n, text in purpose.commands.items()]
 
 
-@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+@pytest.mark.parametrize("command", sorted(manual.HELPS))
+def test_each_command_is_done_by_what_is_called_like_it(command: str) -> None:
+    assert cli.command(command).__name__ == command.replace("-", "_")
+
+
+@pytest.mark.parametrize("command", sorted(manual.HELPS))
 def test_each_example_is_taken_by_the_command_line(command: str) -> None:
     for words in manual.EXAMPLES[command]:
-        parsed = cli._parser().parse_args(shlex.split(words))
+        parsed = cli.parsers().parse_args(shlex.split(words))
         assert parsed.command == command
-        assert f"  deployguard {words}\n" in cli._parser().commands[command].format_help()
+        assert f"  deployguard {words}\n" in cli.parsers().commands[command].format_help()
 
 
 def test_each_setting_is_in_a_group_of_help() -> None:
@@ -122,3 +131,25 @@ def test_help_of_a_command_shows_options_by_group_with_variable_and_default() ->
     assert parts == sorted(parts)
     assert "[DEPLOYGUARD_GRACE," in text
     assert "default 15]" in text
+
+
+def test_without_any_word_the_help_is_shown_as_a_mistake() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "deployguard"], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == printed("--help")
+
+
+def test_help_has_every_exit_code_of_the_readme() -> None:
+    codes = [code for codes in manual.EXIT_CODES for code in codes.split()]
+    section = README.read_text().split("\n## Exit codes\n")[1].split("\n## ")[0]
+    assert codes == re.findall(r"\d+", " ".join(re.findall(r"(?m)^\| ([\d, ]+) \|", section)))
+
+
+def test_help_of_lab_push_says_what_it_does_and_shows_it() -> None:
+    text = printed("lab", "push", "--help")
+    assert "Build a folder's Dockerfile and push it to a lab." in text
+    words = text.split("\nexample:\n  deployguard ")[1].splitlines()[0]
+    typed = shlex.split(words.replace("$(deployguard stamp)", "--label a=b"))
+    assert cli.parsers().parse_args(typed).label == ["a=b"]

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from deployguard import cli
 from deployguard.aws.session import Session
 from deployguard.config import Settings
-from deployguard.conformance import rules, story
+from deployguard.conformance import rules, show, story
 from deployguard.conformance.nouns import Case, Result
 from deployguard.conformance.subject import Command, Url, subject_of
 from deployguard.errors import ConfigurationError
@@ -212,3 +213,15 @@ def test_what_is_none_of_them_is_refused(text: str) -> None:
 
 def test_words_are_split_as_a_shell_does() -> None:
     assert subject_of("'a b' c") == Command(tuple(shlex.split("'a b' c")))
+
+
+def test_in_brief_only_what_makes_doubt_is_shown() -> None:
+    cases = tuple(
+        Case(name, Result(name), "expected", f"{name} got", "fix") for name in ("pass", "fail")
+    )
+    told = show.shown("name", cases, form="text", brief=True)
+    assert "got: fail got" in told
+    assert "pass got" not in told
+    assert "1 pass, 1 fail (exit code " in told
+    words = ["canary-test", "greeter", "-q"]
+    assert cli.parsers().parse_args(words).verbosity == "quiet"

@@ -11,7 +11,7 @@ import pytest
 
 from deployguard.errors import ConfigurationError
 from deployguard.report import saved
-from deployguard.report.document import judged_again
+from deployguard.report.replaying import judged_again
 from tests.unit.form_cases import FRESH, REPORTS, built, record
 from tests.unit.report_cases import EVIDENCE, probe, rounds
 from tests.values import ARN

@@ -28,7 +28,7 @@ from deployguard.model import (
     State,
     Verdict,
 )
-from deployguard.report.document import EVIDENCE
+from deployguard.report.following import EVIDENCE
 
 NEW, OLD = "sha256:" + "b" * 64, "sha256:" + "a" * 64
 DIGESTS = {"1": OLD, "2": NEW, "3": NEW, LATEST: NEW}

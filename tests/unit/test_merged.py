@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployguard.report import document, merged
+from deployguard.report import merged, reading
 from deployguard.run import EXIT_CODES
 
 VERDICTS = {code: verdict.value for verdict, code in EXIT_CODES.items()}
@@ -109,9 +109,9 @@ def test_outputs_are_what_all_functions_have_in_common() -> None:
         about = {"digest": "sha256:0", "build_id": build}
         return entry(name, expected=about, version={"before": "1", "after": "2"})
 
-    same = document.outputs(report(one("f1", "b2"), one("f2", "b2")))
+    same = reading.outputs(report(one("f1", "b2"), one("f2", "b2")))
     assert (same["build-id"], same["image-digest"], same["version"]) == ("b2", "sha256:0", "2")
-    assert document.outputs(report(one("f1", "b2"), one("f2", "b3")))["build-id"] == ""
+    assert reading.outputs(report(one("f1", "b2"), one("f2", "b3")))["build-id"] == ""
 
 
 def test_a_shard_with_nothing_to_do_counts_as_there() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deployguard import judge, plan
 from deployguard.model import LATEST, Claim, Evidence, Policy, Remedy, Replacement, Verdict
-from deployguard.report.document import EVIDENCE
+from deployguard.report.following import EVIDENCE
 from tests.unit.test_judge import BARE, LIVE, agreeing, evidence, probe
 
 EVERYWHERE = (Remedy.DRAIN, Remedy.WAIT)

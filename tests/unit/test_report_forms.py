@@ -13,11 +13,13 @@ import jsonschema
 import pytest
 
 from deployguard import handover
-from deployguard.errors import ConfigurationError, DeployguardError
-from deployguard.report import badge, cdevents, checks, gitlab, junit, markdown, statement
+from deployguard.errors import ConfigurationError, DeployguardError, Interrupted
+from deployguard.report import badge, cdevents, checks, gitlab, junit, markdown, statement, text
 from deployguard.report.forms import FORMS
 from deployguard.report.renderers import render
-from tests.unit.form_cases import REPORTS, crowd
+from deployguard.run import REPAIRS, Record
+from tests.unit.form_cases import REPORTS, STARTED, built, crowd
+from tests.unit.report_cases import CASES
 from tests.unit.test_judge import NEW, OLD
 from tests.values import ARN
 
@@ -355,3 +357,37 @@ def test_evidence_that_was_edited_is_not_attested() -> None:
     report["functions"][0]["evidence"][0]["policy"]["agreeing_probes"] = 0
     with pytest.raises(ConfigurationError, match="no evidence that can be replayed"):
         statement.render(report)
+
+
+def test_the_text_says_that_a_route_was_judged_before_its_alias_was_put_back() -> None:
+    report = CASES["stale"]()
+    told = "judged before the alias was put back to version 1"
+    assert told not in text.render(report)
+    report["functions"][0]["version"]["after"] = "1"
+    lines = text.render(report).splitlines()
+    (place,) = (number for number, line in enumerate(lines) if told in line)
+    routes = [number for number, line in enumerate(lines) if line.startswith("  route ")]
+    assert "live -> 2: " in lines[max(number for number in routes if number < place)]
+
+
+@pytest.mark.parametrize("command", REPAIRS)
+def test_a_repair_leaves_later_steps_its_exit_code_and_what_they_know(
+    command: str, tmp_path: Path
+) -> None:
+    report = built(Record(command, started=STARTED, error=Interrupted(15)))
+    told: list[DeployguardError] = []
+    file = tmp_path / "outputs"
+    for service in ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(file)}, {"GITLAB_CI": "true"}):
+        handover.to_ci(
+            report,
+            service,
+            outputs={"exit-code": "143", "report-path": "x"},
+            folder=tmp_path,
+            summary=False,
+            complain=told.append,
+        )
+    assert told == []
+    assert file.read_text().startswith("exit-code")
+    assert "143" in file.read_text()
+    assert not any(name in file.read_text() for name in ("verdict", "report-path"))
+    assert [each.name for each in tmp_path.iterdir()] == ["outputs"]

@@ -223,7 +223,20 @@ def test_containers_from_before_have_an_arrow_and_their_age_in_words() -> None:
     assert written.count('href="#old"') == 10 + 1  # and the key
     assert "10.0 min before" not in written  # two digits are enough
     assert "10 min before" in written
-    assert written.count('class="birth"') == 5
+    assert written.count('class="birth"') == 5 + 1
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_the_key_explains_every_mark_of_the_picture(count: int) -> None:
+    moves = (*cases.CHANGES, cases.change("UpdateAlias", 5.8, version="1"))
+    unclear = [cases.probe(4.5, 20_000, build=None), cases.probe(4.6, 20_001, born=4.0)]
+    told = cases.stale_evidence(count)
+    told = replace(told, rounds=(*told.rounds, *cases.rounds(unclear)))
+    written = cases.page(cases.report(told, changes=moves))
+    picture, key = written.split('aria-label="Timeline of')[1].split('<ul class="key">')
+    marks = re.compile(r'(?:href="#(?:f|s|u|old)"|class="(?:held|low|birth|round|change)[^"]*")')
+    explained = set(marks.findall(key.split("</ul>")[0]))
+    assert {re.sub("(held) .", r"\1 f", mark) for mark in marks.findall(picture)} == explained
 
 
 def test_a_birth_is_put_on_our_clock_whatever_the_containers_clock_says() -> None:

@@ -34,10 +34,10 @@ _shtab_deployguard_commands() {
 
 _shtab_deployguard_lab_commands() {
   local _commands=(
-    demo:'see a stale deploy found, and the next one pass'
-    push:'build a folder'"'"'s Dockerfile and push it to a lab'
-    run:'run a command inside a lab of its own'
-    up:'keep a lab running and print how a shell reaches it'
+    demo:'See a stale deploy found, and the next one pass.'
+    push:'Build a folder'"'"'s Dockerfile and push it to a lab.'
+    run:'Run a command inside a lab of its own.'
+    up:'Keep a lab running and print how a shell reaches it.'
   )
   _describe 'deployguard lab commands' _commands
 }
@@ -62,6 +62,8 @@ _shtab_deployguard_canary_test_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--timeout[seconds for the whole run \[DEPLOYGUARD_TIMEOUT, default 300\]]:SECONDS:"
   "--format[what to print on stdout \[DEPLOYGUARD_FORMAT, default text\]]:format:(text json)"
+  {-q,--quiet}"[tell findings, errors and the verdict only \[DEPLOYGUARD_VERBOSITY\=quiet\]]"
+  {-v,--verbose}"[tell each call to AWS, each probe\'s answer and each wait \[DEPLOYGUARD_VERBOSITY\=verbose\]]"
   "--expect-account[refuse a function of any other account \[DEPLOYGUARD_EXPECT_ACCOUNT\]]:ACCOUNT:"
   "--expect-region[refuse any other region \[DEPLOYGUARD_EXPECT_REGION\]]:REGION:"
   "--expect-endpoint[the one address besides AWS\'s own that calls may go to\; where an account or a region is expected, no other is taken \[DEPLOYGUARD_EXPECT_ENDPOINT\]]:URL:"
@@ -221,11 +223,11 @@ _shtab_deployguard_lab_demo_defaults_added=0
 
 _shtab_deployguard_lab_push_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--repository[NAME]:NAME:"
-  "--tag[TAG]:TAG:"
-  "*--label[KEY\=VALUE]:KEY=VALUE:"
+  "--repository[where to\; it is made if it is missing]:NAME:"
+  "--tag[the tag of the image (default\: none)]:TAG:"
+  "*--label[a label of the image, as \`deployguard stamp\` prints them (repeatable)]:KEY=VALUE:"
   "--endpoint[the lab\'s (default\: AWS_ENDPOINT_URL)]:URL:"
-  ":folder:"
+  ":where the Dockerfile is:"
 )
 
 # guard to ensure default positional specs are added only once per session

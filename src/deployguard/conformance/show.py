@@ -10,18 +10,20 @@ from deployguard.conformance.nouns import Case, Result
 from deployguard.conformance.rules import exit_code
 
 SCHEMA = "deployguard/canary-test/v1"
+DOUBTS = (Result.FAIL, Result.UNDECIDED)
 
 
-def shown(name: str, cases: tuple[Case, ...], *, form: str) -> str:
-    """Return the cases in the form that was asked for."""
-    return document(name, cases) if form == "json" else text(name, cases)
+def shown(name: str, cases: tuple[Case, ...], *, form: str, brief: bool = False) -> str:
+    """Return the cases in the form that was asked for; in brief only those that make doubt."""
+    return document(name, cases) if form == "json" else text(name, cases, brief=brief)
 
 
-def text(name: str, cases: tuple[Case, ...]) -> str:
+def text(name: str, cases: tuple[Case, ...], *, brief: bool = False) -> str:
     """Return a table of the cases, with what to do below each that did not pass."""
-    width = max(len(case.name) for case in cases)
-    lines = [name, "", *(line for case in cases for line in _rows(case, width))]
-    return "\n".join((*lines, "", _summary(cases), ""))
+    told = [case for case in cases if not brief or case.result in DOUBTS]
+    width = max((len(case.name) for case in told), default=0)
+    rows = "\n".join(line for case in told for line in _rows(case, width))
+    return "\n\n".join(filter(None, (name, rows, _summary(cases)))) + "\n"
 
 
 def _rows(case: Case, width: int) -> Iterable[str]:

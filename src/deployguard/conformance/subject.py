@@ -27,6 +27,8 @@ class Command(NamedTuple):
 
 def subject_of(text: str) -> Target | Url | Command:
     """Tell them apart: one word without a slash or a dot is a function, and so is an ARN."""
+    if not text.strip():
+        raise ConfigurationError("nothing is named to be tested", fix=FIX)
     if re.match(r"(?i)https?://", text):
         return _url(text)
     if text.startswith("arn:") or re.fullmatch(r"[\w-]*(:[\w$-]*)?", text):
@@ -35,8 +37,6 @@ def subject_of(text: str) -> Target | Url | Command:
         words = tuple(shlex.split(text))
     except ValueError as error:
         raise ConfigurationError(f"not a command: {text!r} ({error})", fix=FIX) from error
-    if not words:
-        raise ConfigurationError("nothing is named to be tested", fix=FIX)
     return Command(words)
 
 

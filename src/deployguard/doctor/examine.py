@@ -5,24 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from deployguard import lease, plan, probe
 from deployguard.aws import functions, identity, images, metrics, preflight
 from deployguard.aws.session import Session
 from deployguard.config import Settings
 from deployguard.doctor import granted, lifecycle
-from deployguard.doctor.facts import Facts, Kept
+from deployguard.doctor.facts import Deployment, Facts, Kept
 from deployguard.errors import AwsFailure, DeployguardError, NotFound, Refusal
 from deployguard.lease import Lease
 from deployguard.model import LATEST, Probe
-from deployguard.resources import Alias, Function, Image
+from deployguard.resources import Alias, Function, Image, Provisioned
 from deployguard.run import Run
 from deployguard.target import Target, alias_of
 from deployguard.traffic import Unread
 
 T = TypeVar("T")
 PARTS = 8  # that are read at once
+
+
+class _Named(NamedTuple):
+    """What is read by the names alone."""
+
+    latest: Future[Function | Unread]
+    alias: Future[Alias | Unread | None]
+    provisioned: Future[Provisioned | Unread | None]
+    unreserved: Future[int | None]
+    lease: Future[Lease | Refusal | Unread | None]
+
+
+class _Found(NamedTuple):
+    """What is read of the function that has the name, and of what its alias serves."""
+
+    deployments: Future[tuple[Deployment, ...] | Unread]
+    in_use: Future[int | Unread]
+    behind: Function | Unread | None
+    image: Future[Image | DeployguardError | Unread]
+    kept: Future[tuple[Kept, ...]]
+    siblings: Future[tuple[str, ...] | Unread]
 
 
 def examine(run: Run, settings: Settings, target: Target, *, commands: Iterable[str]) -> Facts:
@@ -34,53 +55,67 @@ def examine(run: Run, settings: Settings, target: Target, *, commands: Iterable[
     alias_name = alias_of(settings, target)
     with ThreadPoolExecutor(PARTS) as pool:
         place = pool.submit(identity.place, session)
-        latest = _begin(pool, "the function", functions.function, session, name)
-        alias = _begin(pool, f"alias {alias_name}", functions.alias, session, name, alias_name)
-        provisioned = _begin(
-            pool,
-            "the provisioned concurrency",
-            functions.provisioned,
-            session,
-            name,
-            alias_name,
-        )
-        unreserved = pool.submit(functions.unreserved_concurrency, session)
-        function = latest.result()
-        bare = function.name if isinstance(function, Function) else name.split(":")[-1]
-        deployments = _begin(
-            pool, "the deployments of CodeDeploy", preflight.deployments, session, bare
-        )
-        held = _begin(pool, "the lease", _lease, session, name)
-        in_use = _begin(pool, "the concurrency in use", metrics.peak_concurrency, session, bare)
-        behind = _begin(pool, "the live version", _behind, run, alias.result())
-        shipped = _begin(pool, "the image", _shipped, run, settings, function)
-        kept = pool.submit(_kept, run, function, behind.result())
-        siblings = _begin(pool, "the other functions", _siblings, session, function)
+        named = _named(pool, session, name, alias_name)
+        latest, alias = named.latest.result(), named.alias.result()
+        found = _found(pool, run, settings, latest=latest, alias=alias, named=name)
         permissions, how = granted.look_up(
-            session, place.result(), name, function, alias_name, commands=commands
+            session, place.result(), name, latest, alias_name, commands=commands
         )
         return Facts(
             place=place.result(),
             named_endpoint=settings.expect_endpoint,
             name=name,
-            latest=function,
+            latest=latest,
             alias_name=alias_name,
-            alias=alias.result(),
-            behind=behind.result(),
-            image=shipped.result(),
-            kept=kept.result(),
-            siblings=siblings.result(),
-            lease=held.result(),
+            alias=alias,
+            behind=found.behind,
+            image=found.image.result(),
+            kept=found.kept.result(),
+            siblings=found.siblings.result(),
+            lease=named.lease.result(),
             now=session.now(),
-            deployments=deployments.result(),
-            provisioned=provisioned.result(),
-            unreserved=unreserved.result(),
-            in_use=in_use.result(),
+            deployments=found.deployments.result(),
+            provisioned=named.provisioned.result(),
+            unreserved=named.unreserved.result(),
+            in_use=found.in_use.result(),
             hold_ms=settings.hold_ms,
-            probe=_asked(run, settings, function, alias.result()),
+            probe=_asked(run, settings, latest, alias),
             permissions=permissions,
             how_permitted=how,
         )
+
+
+def _named(pool: ThreadPoolExecutor, session: Session, name: str, alias_name: str) -> _Named:
+    reserve = "the provisioned concurrency"
+    return _Named(
+        latest=_begin(pool, "the function", functions.function, session, name),
+        alias=_begin(pool, f"alias {alias_name}", functions.alias, session, name, alias_name),
+        provisioned=_begin(pool, reserve, functions.provisioned, session, name, alias_name),
+        unreserved=pool.submit(functions.unreserved_concurrency, session),
+        lease=_begin(pool, "the lease", _lease, session, name),
+    )
+
+
+def _found(
+    pool: ThreadPoolExecutor,
+    run: Run,
+    settings: Settings,
+    *,
+    latest: Function | Unread,
+    alias: Alias | Unread | None,
+    named: str,
+) -> _Found:
+    session = run.session
+    name = latest.name if isinstance(latest, Function) else named.rpartition(":")[2]
+    moves = "the deployments of CodeDeploy"
+    deployments = _begin(pool, moves, preflight.deployments, session, name)
+    in_use = _begin(pool, "the concurrency in use", metrics.peak_concurrency, session, name)
+    behind = _begin(pool, "the live version", _behind, run, alias)
+    image = _begin(pool, "the image", _shipped, run, settings, latest)
+    siblings = _begin(pool, "the other functions", _siblings, session, latest)
+    served = behind.result()
+    kept = pool.submit(_kept, run, latest, served)
+    return _Found(deployments, in_use, served, image, kept, siblings)
 
 
 def _begin(

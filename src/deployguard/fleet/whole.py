@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from deployguard import __version__
-from deployguard.config import JUDGING, Settings
+from deployguard.config import Settings
 from deployguard.errors import ConfigurationError, Interrupted
 from deployguard.fleet import forgotten, matrix, plan
 from deployguard.fleet.file import Entry
 from deployguard.fleet.places import LISTING_S, Places
 from deployguard.fleet.plan import Member, Plan
 from deployguard.fleet.story import Fleet
+from deployguard.option import JUDGING
 from deployguard.report import document, files, history, merged
 from deployguard.run import Record
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from deployguard import lease
 from deployguard.aws import functions, logs, trail
 from deployguard.aws.logs import Wanted
-from deployguard.config import seconds_of
 from deployguard.errors import OutOfTime
 from deployguard.executions import crumbs
 from deployguard.executions.asking import Asking
 from deployguard.executions.nouns import Crumb, Move
 from deployguard.history import served
 from deployguard.history.served import History, Span
+from deployguard.kinds import seconds_of
 from deployguard.model import LATEST
 from deployguard.resources import Function
 from deployguard.traffic import Unread

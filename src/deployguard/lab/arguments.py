@@ -7,28 +7,55 @@ import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 USAGE = 2
 NEEDED = ("boto3", "dockerfile_parse", "httptools", "moto", "trustme", "uvicorn")
+PUSHED = """\
+It needs no container engine; what is printed is the image by its digest, as
+`aws lambda update-function-code --image-uri` takes it.
+
+example:
+  deployguard lab push . --repository reports --tag v42 $(deployguard stamp)
+"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the lab's own commands."""
     commands = parser.add_subparsers(dest="lab_command", metavar="LAB_COMMAND", required=True)
-    up = commands.add_parser("up", help="keep a lab running and print how a shell reaches it")
+    up = _command(commands, "up", "keep a lab running and print how a shell reaches it")
     up.add_argument("--host", default="127.0.0.1", help="a loopback address (default 127.0.0.1)")
     up.add_argument("--port", type=int, default=0, help="default: any free one")
     up.add_argument("--tls", action="store_true", help="serve https with an authority of its own")
-    run = commands.add_parser("run", help="run a command inside a lab of its own")
+    run = _command(commands, "run", "run a command inside a lab of its own")
     run.add_argument("--tls", action="store_true", help="serve https with an authority of its own")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
-    push = commands.add_parser("push", help="build a folder's Dockerfile and push it to a lab")
-    push.add_argument("folder", type=Path)
-    push.add_argument("--repository", required=True, metavar="NAME")
-    push.add_argument("--tag", metavar="TAG")
-    push.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    push = _command(commands, "push", "build a folder's Dockerfile and push it to a lab", PUSHED)
+    push.add_argument("folder", type=Path, metavar="FOLDER", help="where the Dockerfile is")
+    push.add_argument(
+        "--repository", required=True, metavar="NAME", help="where to; it is made if it is missing"
+    )
+    push.add_argument("--tag", metavar="TAG", help="the tag of the image (default: none)")
+    push.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a label of the image, as `deployguard stamp` prints them (repeatable)",
+    )
     push.add_argument("--endpoint", metavar="URL", help="the lab's (default: AWS_ENDPOINT_URL)")
-    commands.add_parser("demo", help="see a stale deploy found, and the next one pass")
+    _command(commands, "demo", "see a stale deploy found, and the next one pass")
+
+
+def _command(commands: Any, name: str, does: str, more: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=more or None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
 
 
 def run(

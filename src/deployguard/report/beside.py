@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from deployguard.errors import ConfigurationError, DeployguardError
 from deployguard.history import kept
-from deployguard.report import document, files
+from deployguard.report import files, reading
 from deployguard.report.html.page import Beside
 from deployguard.routes import document as audits
 
@@ -32,7 +32,7 @@ def read(
     complain: Callable[[DeployguardError], None],
 ) -> Beside:
     """Return what tells of the same function; complain of what cannot be used."""
-    functions = [each["function"] for each in document.foremost(report)["functions"]]
+    functions = [each["function"] for each in reading.foremost(report)["functions"]]
     if "html" not in forms or not functions:
         return Beside()
 

@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from deployguard.model import Finding, Severity
-from deployguard.report import document as reports
-from deployguard.report import text, words
+from deployguard.report import reading, text, words
 
 
 class Outcome(StrEnum):
@@ -68,7 +67,7 @@ def _of(document: Mapping[str, Any]) -> Iterator[Check]:
             yield Check(f"verdict{of}", OUTCOMES[function["verdict"]], ended)
         for route in function["routes"]:
             yield _route(route, of=of)
-    for finding, verdict in reports.ruled(document):
+    for finding, verdict in reading.ruled(document):
         yield _finding(finding, OUTCOMES[verdict])
 
 

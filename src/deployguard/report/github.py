@@ -7,7 +7,7 @@ from typing import Any
 
 from deployguard import safe
 from deployguard.model import Finding, Severity
-from deployguard.report import document as reports
+from deployguard.report import reading
 
 # GitHub keeps 10 errors of a step and drops the rest unseen; one is left for what follows us.
 MOST = 9
@@ -15,7 +15,7 @@ MOST = 9
 
 def render(document: Mapping[str, Any]) -> str:
     """Return a report's findings as workflow commands."""
-    return commands(reports.findings(document), has_failed=bool(document["exit_code"]))
+    return commands(reading.findings(document), has_failed=bool(document["exit_code"]))
 
 
 def commands(findings: Iterable[Finding], *, has_failed: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployguard import safe
 from deployguard.findings import HELP
-from deployguard.report import document as reports
+from deployguard.report import reading
 
 FUNCTION = re.compile(r"arn:(aws[a-z-]*):lambda:([a-z0-9-]+):\d{12}:function:([A-Za-z0-9_-]+)")
 CONSOLES = {
@@ -30,7 +30,7 @@ def _links(document: Mapping[str, Any], job_url: str) -> Iterator[tuple[str, str
         yield "Report files", f"{job_url}/artifacts/browse"
     for function in document["functions"]:
         yield from _consoles(function["function"])
-    for finding in reports.findings(document):
+    for finding in reading.findings(document):
         if finding.help.startswith(f"{HELP}#"):
             yield safe.line(f"{finding.id} {finding.title}"), finding.help
 

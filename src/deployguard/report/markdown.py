@@ -8,8 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from deployguard import ci, safe
-from deployguard.report import document as reports
-from deployguard.report import text, words
+from deployguard.report import reading, text, words
 
 SHOWN_CONTAINERS = 100
 STATES = ("stale", "unknown", "fresh")
@@ -104,7 +103,7 @@ def _routes(routes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[str]:
-    found = reports.findings(document)
+    found = reading.findings(document)
     if found:
         yield "## Findings\n"
     for each in found:

@@ -10,11 +10,11 @@ from deployguard import ci, safe
 from deployguard.report import (
     badge,
     cdevents,
-    document,
     github,
     gitlab,
     junit,
     markdown,
+    reading,
     statement,
     text,
 )
@@ -31,7 +31,7 @@ RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "badge": badge.render,
     "cdevents": cdevents.render,
     "in-toto": statement.render,
-    "dotenv": lambda report: ci.dotenv(document.outputs(report)),
+    "dotenv": lambda report: ci.dotenv(reading.outputs(report)),
 }
 
 
@@ -46,11 +46,11 @@ def render(report: Mapping[str, Any], form: str, *, beside: Beside = ALONE) -> s
 
 
 def _page(report: Mapping[str, Any], beside: Beside) -> str:
-    shown = document.foremost(report)
+    shown = reading.foremost(report)
     return page.render(
         report,
         shown,
-        evidence=document.kept(shown),
-        findings=document.findings(report),
+        evidence=reading.kept(shown),
+        findings=reading.findings(report),
         beside=beside,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployguard import webhook
 from deployguard.errors import ConfigurationError, DeployguardError
-from deployguard.report import beside, document, files, merged, renderers, text
+from deployguard.report import beside, files, merged, renderers, replaying, text
 from deployguard.report.forms import FORMS
 
 
@@ -17,7 +17,7 @@ def replay(path: Path) -> dict[str, Any]:
     """Return a saved report with the verdict that its evidence supports."""
     report = files.read(path)
     with _complete(path):
-        replayed = document.replay(report)
+        replayed = replaying.replay(report)
         text.render(replayed)
     return replayed
 
@@ -36,7 +36,7 @@ def render(
         )
     report = files.read(path)
     with _complete(path):
-        judged = document.judged_again(report)
+        judged = replaying.judged_again(report)
         told = beside.read(path.parent, judged, forms=forms, complain=complain)
         return {FORMS[form].file: renderers.render(judged, form, beside=told) for form in forms}
 
@@ -46,7 +46,7 @@ def send(path: Path, url: str, *, environ: Mapping[str, str]) -> None:
     refuse_doubtful(url)
     report = files.read(path)
     with _complete(path):
-        judged = document.judged_again(report)
+        judged = replaying.judged_again(report)
         webhook.send(judged, url, environ=environ)
 
 
@@ -66,7 +66,7 @@ def merge(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         report = files.read(path)
         with _complete(path):
-            judged.append(document.judged_again(report))
+            judged.append(replaying.judged_again(report))
             text.render(judged[-1])
             merged.of_shards(judged[-1:])
     return merged.of_shards(judged)

@@ -13,8 +13,7 @@ from typing import Any
 
 from deployguard import safe
 from deployguard.errors import ConfigurationError
-from deployguard.report import checks, words
-from deployguard.report import document as reports
+from deployguard.report import checks, replaying, words
 from deployguard.report.checks import Outcome
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -23,7 +22,7 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 
 def render(document: Mapping[str, Any]) -> str:
     """Return the statement; raise ConfigurationError where there is nothing to be attested."""
-    judged = reports.judged_again(document)
+    judged = replaying.judged_again(document)
     if len(judged["functions"]) > 1:
         raise ConfigurationError(
             "there is no statement to make on several functions",

@@ -82,6 +82,9 @@ def _found_out(function: Mapping[str, Any]) -> Iterator[Row]:
         yield _about("version", version(function["version"]))
     for route in function["routes"]:
         yield from _route(route, _calling(function, route["qualifier"]))
+        if _is_undone(function, route):
+            to = function["version"]["after"]
+            yield _about("", f"judged before the alias was put back to version {to}")
     yield from _containers(function["containers"], is_fresh=function["verdict"] == "FRESH")
     if function.get("aged"):
         yield _about("aged", _aged(function["aged"]))
@@ -91,6 +94,13 @@ def _found_out(function: Mapping[str, Any]) -> Iterator[Row]:
         yield _about("unread", ", ".join(unread["what"] for unread in function["unread"]))
     for change in function["changes"]:
         yield _about("change", f"{change['call']} {what(change)}: {change['result']}")
+
+
+def _is_undone(function: Mapping[str, Any], route: Mapping[str, Any]) -> bool:
+    """Say whether a route is not what it was any more, because the alias was put back."""
+    before, after = function["version"]["before"], function["version"]["after"]
+    is_moved = route["qualifier"] == function["alias"] and after not in route["versions"]
+    return is_moved and after is not None and after == before
 
 
 def _about(label: str, text: str, role: str = "") -> Row:

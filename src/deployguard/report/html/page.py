@@ -110,7 +110,11 @@ def _pictures(
         seconds=report["seconds"],
         builds=builds,
     )
-    happened = [tables.scrolled(drawn, "Timeline"), *_more(told, "drawn"), tables.KEY]
+    happened = [
+        tables.scrolled(drawn, "Timeline"),
+        *_more(told, "drawn"),
+        timeline.key(len(told[:MOST])),
+    ]
     nothing = [el("p", "No container was asked.")]
     yield Section("timeline", "What happened", happened if evidence.spent else nothing)
     paths = ways.paths(evidence)

@@ -28,20 +28,6 @@ CLAIMS = {
     Claim.NONE: "Nothing is claimed of the containers that did not answer.",
 }
 
-KEY = el(
-    "ul",
-    *(
-        el("li", el("svg", el("use", href=f"#{shape}", x=5, y=8), class_="swatch"), f" {words}")
-        for shape, words in (
-            ("f", "a fresh answer"),
-            ("s", "an old build answered"),
-            ("u", "an answer that tells neither"),
-            ("old", "born before the run"),
-        )
-    ),
-    class_="key",
-)
-
 
 def table(
     caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, identifier: str = ""

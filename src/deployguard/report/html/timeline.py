@@ -28,6 +28,11 @@ from deployguard.report.html.lives import Answered, Life, Silence, counted, many
 PITCHES = ((40, 20.0), (160, 8.0), (10**9, 3.0))  # up to so many rows, how high each is
 NAMED = 20.0  # a row that is so high has a name beside it
 HEAD = 22  # the heading of some rows
+ANSWERS = {
+    "f": "a fresh answer",
+    "s": "an old build answered",
+    "u": "an answer that tells neither",
+}
 SHAPES = {State.FRESH: "f", State.STALE: "s", State.UNKNOWN: "u"}
 
 
@@ -40,6 +45,33 @@ def shapes() -> Markup:
         el("rect", id="u", x=-3.5, y=-3.5, width=7, height=7, class_="u"),
         el("path", id="old", d="M0 0l9 -5v10z", class_="old"),
     )
+
+
+def key(rows: int) -> Markup:
+    """Return what each mark means in a picture of so many rows."""
+    is_low = _pitch(rows) < NAMED
+    marks = [
+        (_bar_of(shape) if is_low else el("use", href=f"#{shape}", x=5, y=8), words)
+        for shape, words in ANSWERS.items()
+    ]
+    if not is_low:
+        marks += [
+            (el("path", class_="birth", d="M5 1v14"), "born"),
+            (el("use", href="#old", x=0, y=8), "born before the run"),
+            (el("path", class_="held f", d="M0 8H14"), "a probe, for as long as it took"),
+        ]
+    marks += [
+        (el("rect", x=0, y=4, width=14, height=8, fill="currentColor"), "a container of a build"),
+        (el("rect", class_="round", x=0, y=0, width=14, height=16), "a round of probes"),
+        (el("path", class_="change move", d="M5 0v16"), "the alias is moved"),
+        (el("path", class_="change", d="M5 0v16"), "another change"),
+    ]
+    told = (el("li", el("svg", mark, class_="swatch"), f" {words}") for mark, words in marks)
+    return el("ul", *told, class_="key")
+
+
+def _bar_of(shape: str) -> Markup:
+    return el("path", class_=f"low {shape}", d=_bar(3, 7, 8, 14))
 
 
 def svg(
@@ -75,12 +107,16 @@ def _rows(
     told: Sequence[Life], quiet: Sequence[Silence], axis: Axis, builds: Builds, *, top: float
 ) -> tuple[list[Markup], float]:
     """Return all rows, and where they end."""
-    pitch = next(height for most, height in PITCHES if len(told) <= most)
+    pitch = _pitch(len(told))
     rows: list[Markup] = []
     for part, height in (*_groups(told, axis, builds, pitch), *_silences(quiet, axis)):
         rows.append(el("g", part, transform=f"translate(0 {size(top)})"))
         top += height
     return rows, top
+
+
+def _pitch(rows: int) -> float:
+    return next(height for most, height in PITCHES if rows <= most)
 
 
 def _about(told: Sequence[Life], marks: Sequence[Mark], evidence: Evidence, axis: Axis) -> str:

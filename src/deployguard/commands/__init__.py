@@ -1,0 +1,1 @@
+"""What each command does, by the purposes of `--help`: how it begins, its story, how it ends."""
