@@ -12,7 +12,6 @@ from deployguard.errors import ConfigurationError
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from deployguard.config import Settings
     from deployguard.style import Page
 
 
@@ -135,10 +134,11 @@ def _add(parser: Parser, name: str) -> None:
         from deployguard.report import arguments as reports
 
         reports.add(parser)
+    from deployguard.config import Settings
     from deployguard.option import GROUPS
 
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
-    for field_name, field in settings_class().model_fields.items():
+    for field_name, field in Settings.model_fields.items():
         extra: Any = field.json_schema_extra
         if name in extra["commands"]:
             _add_option(groups[extra["group"]], field_name, field, extra)
@@ -196,10 +196,3 @@ def _said(default: Any) -> str:
     if isinstance(default, tuple):
         return ",".join(default)
     return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def settings_class() -> type[Settings]:
-    """Return the settings, imported late."""
-    from deployguard.config import Settings
-
-    return Settings
