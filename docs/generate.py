@@ -329,6 +329,18 @@ def _aside(kind: Kind) -> str:
     return " It is a warning, and moves no verdict." if kind.severity is Severity.WARNING else ""
 
 
+def calls() -> str:
+    """Return a table of what each command asks of AWS."""
+    every = tomllib.loads((ROOT / "docs" / "calls.toml").read_text(encoding="utf-8"))["call"]
+    columns = ("check", "idle", "verify", "rollback", "fleet")
+    totals = (str(sum(each.get(column, 0) for each in every)) for column in columns)
+    rows = (
+        (f"`{each['name']}`", each["why"], *(str(each.get(column, "")) for column in columns))
+        for each in every
+    )
+    return _table(("call", "what for", *columns), *rows, ("all", "", *totals))
+
+
 def causes() -> str:
     """Return a table of causes for each group, with what tells each or why nothing does."""
     groups = tomllib.loads((ROOT / "docs" / "causes.toml").read_text(encoding="utf-8"))["group"]
@@ -432,6 +444,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "faults": fault_table,
     "findings": findings,
     "finding-index": finding_index,
+    "calls": calls,
     "causes": causes,
     "errors": errors,
     "hypotheses": hypothesis_table,

@@ -288,6 +288,11 @@ def _obstacle(run: Run, version: Function) -> str:
         return ""
 
 
+def pause_s(waited_s: float) -> float:
+    """Return how long to wait before the next look, which comes a tenth too late at most."""
+    return min(2.0, max(0.1, waited_s / 10))
+
+
 def _poll(
     run: Run,
     read: Callable[[], T],
@@ -306,7 +311,7 @@ def _poll(
     run.checkpoint()
     return tenacity.Retrying(
         retry=tenacity.retry_if_not_result(until),
-        wait=tenacity.wait_exponential(multiplier=0.1, exp_base=1.5, max=2),
+        wait=lambda attempts: pause_s(attempts.seconds_since_start or 0.0),
         stop=tenacity.stop_after_delay(max(run.left, 0.0)),
         retry_error_callback=at_the_deadline,
     )(read)
