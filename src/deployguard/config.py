@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     shard: str = option(
         "",
         "with --all: only this part of the functions, such as 1/8",
-        "check",
+        *FLEETS,
         group=JUDGED,
         metavar="I/N",
     )
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     durations: str = option(
         "",
         "an earlier report; shards are made equally long by it, and otherwise equally large",
-        "check",
+        *FLEETS,
         "plan",
         group=JUDGED,
         metavar="FILE",

@@ -49,6 +49,11 @@ def copy_project(folder: Path) -> None:
             shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)
+    commit(folder)
+
+
+def commit(folder: Path) -> None:
+    """Make a git repository of a folder, as one that was cloned from GitLab."""
     for command in (
         "init -q -b main",
         "remote add origin https://gitlab.example/acme/deployguard.git",
