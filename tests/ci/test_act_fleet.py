@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,11 @@ def lab() -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def options(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Tell act where the actions lie that the example uses: this one, and stand-ins of others."""
+def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Tell act where the actions lie that the example uses: this one, and stand-ins of others.
+
+    What this one installs is not in its folder, as that is a stand-in, too.
+    """
     folder = tmp_path_factory.mktemp("others")
     for name, (inputs, command, outputs) in OTHERS.items():
         (folder / name).mkdir(parents=True)
@@ -96,7 +100,9 @@ def options(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str
         (folder / name / "action.yml").write_text(json.dumps(action))
     stored = {"/".join(name.split("/")[:2]) for name in OTHERS}
     local = {f"{name}@{ANY_SHA}": folder / name for name in stored}
-    local["acme/deployguard@v1"] = project
+    (folder / "deployguard").mkdir()
+    shutil.copy(tools.ROOT / "action.yml", folder / "deployguard")
+    local["acme/deployguard@v1"] = folder / "deployguard"
     return [f"--local-repository={name}={path}" for name, path in local.items()]
 
 
@@ -118,6 +124,7 @@ def play(fleet: Fleet, lab: Client, options: list[str], folder: Path) -> Ended:
         ".github/workflows/fleet.yml",
         *options,
         f"--env=STORE={store}",
+        "--concurrent-jobs=8",  # which wait more than they work
         folder=project,
         environ=environ,
         lab=lab,
