@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 
-from deployguard.config import PREFIX
 from deployguard.fleet.plan import Plan
 
 # The hidden job that the project defines: its image, how deployguard is installed, how it signs in.
@@ -73,8 +72,12 @@ def gitlab(plan: Plan, *, base: str, durations: str) -> str:
 
 def _variables(shard: str, *, into: str, past: str) -> dict[str, str]:
     """Say in variables what a job checks: what recovers in its `after_script` reads them, too."""
-    named = {"SHARD": shard, "REPORT_DIR": into, "DURATIONS": past}
-    return {PREFIX + name: text.replace("$", "$$") for name, text in named.items() if text}
+    named = {
+        "DEPLOYGUARD_SHARD": shard,
+        "DEPLOYGUARD_REPORT_DIR": into,
+        "DEPLOYGUARD_DURATIONS": past.replace("$", "$$"),
+    }
+    return {name: text for name, text in named.items() if text}
 
 
 def _merging(reports: list[str]) -> str:
