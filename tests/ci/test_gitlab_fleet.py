@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +63,6 @@ def example(name: str) -> str:
 
 def play(fleet: Fleet, lab: Client, folder: Path) -> Ended:
     """Ship a fleet, and let gitlab-ci-local run the pipelines for it."""
-    tools.need("rsync")
-    program = tools.need("gitlab-ci-local")
     whole = YAML(typ="safe", pure=True).load(example("fleet.gitlab-ci.yml"))
     aws = {name: text for name, text in lab.environment.items() if name not in KEYS}
     whole["variables"] = {**aws, "GUARD_ID_TOKEN": "token"}
@@ -76,17 +73,7 @@ def play(fleet: Fleet, lab: Client, folder: Path) -> Ended:
     stand_ins = programs.install(folder / "bin", *programs.PROGRAMS)
     environ["PATH"] = os.pathsep.join([str(stand_ins), environ["PATH"]])
     fleet.ship(lab)
-    done = subprocess.run(
-        [program, "--force-shell-executor"],
-        timeout=300,
-        stdin=subprocess.DEVNULL,
-        cwd=project,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    text = tools.gitlab_ci_local(project, environ)
     return Ended(text, project / ".gitlab-ci-local" / "artifacts")
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,19 @@ def block(page: str, start: str) -> str:
     blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
     (found,) = [text for text in blocks if text.startswith(start)]
     return str(found)
+
+
+def gitlab_ci_local(folder: Path, environ: Mapping[str, str]) -> str:
+    """Let gitlab-ci-local run the pipeline of a project in the shell; return what it prints."""
+    need("rsync")
+    done = subprocess.run(
+        [need("gitlab-ci-local"), "--force-shell-executor"],
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
