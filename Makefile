@@ -34,13 +34,14 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(INSIDE) -m mypy
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-actions action.yml
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.github-workflows \
-	  .github/workflows/*.yml examples/github/deploy.yml
+	  .github/workflows/*.yml examples/github/*.yml
 	@# The GitLab template is two documents with placeholders, which the checker cannot read.
 	sed -e '1,/^---$$/d' -e 's/: \$$\[\[[^]]*\]\]$$/: 99/' -e 's/\$$\[\[[^]]*\]\]/x/g' \
 	  templates/deployguard/template.yml | $(INSIDE) -m check_jsonschema \
 	    --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci --default-filetype yaml -
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.gitlab-ci \
-	  --data-transform gitlab-ci examples/gitlab/.gitlab-ci.yml
+	  --data-transform gitlab-ci examples/gitlab/.gitlab-ci.yml \
+	  examples/gitlab/fleet.gitlab-ci.yml examples/gitlab/.gitlab/deployguard.yml
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.circle-ci examples/circleci/config.yml
 	@# Regular expressions of these two schemas are none but in Python.
 	$(INSIDE) -m check_jsonschema --builtin-schema vendor.azure-pipelines --regex-variant python \
@@ -49,7 +50,7 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	  --regex-variant python examples/bitbucket/bitbucket-pipelines.yml
 	$(if $(REPORT_SCHEMAS),$(INSIDE) -m check_jsonschema --check-metaschema $(REPORT_SCHEMAS))
 	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
-	  examples/github/deploy.yml
+	  examples/github/*.yml
 
 bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on; ARGS="burst check" for some
 	@$(INSIDE) -m benchmarks $(ARGS)

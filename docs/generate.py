@@ -269,6 +269,12 @@ def form_table() -> str:
     return _table(("form", "file", "what it is"), *rows)
 
 
+def example(*names: str) -> str:
+    """Return files of the examples."""
+    texts = ((ROOT / "examples" / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(f"```yaml\n{text}```\n" for text in texts)
+
+
 def outputs() -> str:
     """Return a table of the action's outputs, and what GitLab calls them."""
     action = YAML(typ="safe", pure=True).load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -439,6 +445,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "tests": tests,
     "settings": settings,
     "outputs": outputs,
+    "fleet-github": lambda: example("github/fleet.yml"),
+    "fleet-gitlab": lambda: example("gitlab/fleet.gitlab-ci.yml", "gitlab/.gitlab/deployguard.yml"),
     "forms": form_table,
     "knobs": knob_table,
     "faults": fault_table,

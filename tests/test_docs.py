@@ -94,7 +94,8 @@ def test_every_generated_part_is_up_to_date() -> None:
 def test_a_part_that_is_behind_is_named_and_brought_up_to_date(tmp_path: Path) -> None:
     for kept in ("README.md", "action.yml"):
         shutil.copy(ROOT / kept, tmp_path)
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for kept in ("docs", "examples"):
+        shutil.copytree(ROOT / kept, tmp_path / kept)
     page = tmp_path / "docs" / "findings.md"
     written = page.read_text()
     page.write_text(written.replace("## DG201\n", "## DG299\n"))
@@ -381,12 +382,6 @@ def test_the_github_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) ->
         (job,) = workflow["jobs"].values()
         (guard,) = [step for step in job["steps"] if "/deployguard@" in step.get("uses", "")]
         assert guard["with"].keys() <= action["inputs"].keys()
-
-
-def test_the_workflow_of_a_fleet_is_valid(tmp_path: Path) -> None:
-    (text,) = blocks(ROOT / "docs" / "fleet.md", "yaml")
-    (tmp_path / "fleet.json").write_text(json.dumps({**load(text), "on": "push"}))
-    valid_for("vendor.github-workflows", tmp_path / "fleet.json")
 
 
 def test_the_gitlab_jobs_are_valid_and_pass_inputs_that_exist(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         False, "with --all: move all aliases or none, and put all back if one fails", "check"
     )
     shard: kinds.Shard = judged(
-        "", "with --all: only this part of the functions, such as 1/8", "check"
+        "", "with --all: only this part of the functions, such as 1/8", *FLEETS
     )
     shards: kinds.Count = judged(1, "into how many parts to split", "plan", ge=1, le=256)
     matrix: Literal["none", "github", "gitlab"] = shown(
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     durations: kinds.File = judged(
         "",
         "an earlier report; shards are made equally long by it, and otherwise equally large",
-        "check",
+        *FLEETS,
         "plan",
     )
     alias: kinds.Alias = judged(

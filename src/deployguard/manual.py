@@ -91,7 +91,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "report": (
         "report --to markdown",
         "report --replay deployguard-report/report.json",
-        "report merge shard-1/report.json shard-2/report.json",
+        "report merge shards/1/report.json shards/2/report.json",
     ),
     "lab": ("lab demo", "lab run -- bash"),
     "completion": ("completion bash", "completion fish"),

@@ -13,39 +13,45 @@ from pathlib import Path
 from typing import Any
 
 from deployguard.lab import images
+from deployguard.lab.calls import REGION
 from deployguard.lab.client import Client
 from deployguard.lab.serve import running_lab
 from tests.ci import programs
 from tests.guard.world import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
+WAIT: Any = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
-def begin(lab: Client, function: str) -> None:
-    """Put build-1 behind the alias live."""
-    functions = lab.client("lambda")
+def begin(lab: Client, function: str, *, region: str = REGION, repository: str = "") -> None:
+    """Put build-1 behind the alias live; the repository has the function's name, or another."""
+    functions = lab.client("lambda", region=region)
+    uri = _push(lab, repository or function, programs.image("build-1", "build-1"), region)
     functions.create_function(
         FunctionName=function,
         PackageType="Image",
         Role=ROLE,
         Timeout=30,
         Publish=True,
-        Code={"ImageUri": _push(lab, function, programs.image("build-1", "build-1"))},
+        Code={"ImageUri": uri},
     )
-    functions.get_waiter("function_active_v2").wait(FunctionName=function)
+    functions.get_waiter("function_active_v2").wait(FunctionName=function, WaiterConfig=WAIT)
     functions.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
 
 
-def ship(lab: Client, function: str, *, stamped: str) -> None:
+def ship(
+    lab: Client, function: str, *, stamped: str, region: str = REGION, repository: str = ""
+) -> None:
     """Put build-1 behind the alias live, then update the function to build-2."""
-    begin(lab, function)
-    functions, uri = lab.client("lambda"), _push(lab, function, programs.image("build-2", stamped))
+    begin(lab, function, region=region, repository=repository)
+    functions = lab.client("lambda", region=region)
+    uri = _push(lab, repository or function, programs.image("build-2", stamped), region)
     functions.update_function_code(FunctionName=function, ImageUri=uri)
-    functions.get_waiter("function_updated_v2").wait(FunctionName=function)
+    functions.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig=WAIT)
 
 
-def _push(lab: Client, function: str, built: images.OciImage) -> str:
-    return images.push(built, repository=function, ecr=lab.client("ecr"))
+def _push(lab: Client, repository: str, built: images.OciImage, region: str) -> str:
+    return images.push(built, repository=repository, ecr=lab.client("ecr", region=region))
 
 
 def ship_good_and_bad(lab: Client) -> None:
@@ -59,14 +65,18 @@ def ship_good_and_bad(lab: Client) -> None:
 
 
 @contextmanager
-def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
-    """Kill the check of a function, while the block runs, once it has moved the alias."""
+def killing_the_check_of(lab: Client, function: str, *, shard: str = "") -> Iterator[None]:
+    """Kill the check of a function, while the block runs, once it has moved the alias.
+
+    Where it is one of many, the shard names the process that checks it.
+    """
+    named = f"DEPLOYGUARD_SHARD={shard}" if shard else f"DEPLOYGUARD_FUNCTION={function}"
     lab.clear_faults()
     lab.fault(operation="UpdateAlias", function=function, alias="live", phase="after", kind="hold")
 
     def kill() -> None:
         eventually(lambda: any(fault["hits"] for fault in lab.faults()), within_s=600, look_s=0.2)
-        os.kill(_process_of(lab, function), signal.SIGKILL)
+        os.kill(_process_of(lab, function, named), signal.SIGKILL)
         lab.set(clock_step_s=120.0)  # its lease runs out
         lab.release()
 
@@ -76,21 +86,22 @@ def killing_the_check_of(lab: Client, function: str) -> Iterator[None]:
     killer.join(timeout=1)
 
 
-def _process_of(lab: Client, function: str) -> int:
+def _process_of(lab: Client, function: str, variable: str) -> int:
     """Return the process of the guard that checks a function of this lab: others are tested too."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
             command = (process / "cmdline").read_bytes().split(b"\0")
-            named = f"DEPLOYGUARD_FUNCTION={function}" in variables or function.encode() in command
+            named = variable in variables or function.encode() in command
             if b"check" in command and named and f"AWS_ENDPOINT_URL={lab.endpoint}" in variables:
                 return int(process.name)
     raise AssertionError(f"no process checks {function}")
 
 
-def live_version(lab: Client, function: str) -> str:
+def live_version(lab: Client, function: str, *, region: str = REGION) -> str:
     """Return the version that real traffic gets."""
-    alias: dict[str, Any] = lab.client("lambda").get_alias(FunctionName=function, Name="live")
+    functions = lab.client("lambda", region=region)
+    alias: dict[str, Any] = functions.get_alias(FunctionName=function, Name="live")
     return str(alias["FunctionVersion"])
 
 

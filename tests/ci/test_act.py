@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from deployguard.lab.client import Client
-from tests.ci import cloud, programs, tools
+from tests.ci import acting, cloud, programs, tools
+from tests.ci.acting import ANY_SHA, Run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -67,22 +66,6 @@ OTHERS = {
     ),
     "aws-actions/amazon-ecr-login": ((), "true"),
 }
-ANY_SHA = "0" * 40
-
-
-def other(inputs: tuple[str, ...], command: str) -> dict[str, Any]:
-    """Return an action that stands for another's."""
-    step = {
-        "shell": "bash",
-        "run": command,
-        "env": {
-            {"path": "PATH_"}.get(name, name.upper().replace("-", "_")): f"${{{{ inputs.{name} }}}}"
-            for name in inputs
-        },
-    }
-    taken = {name: {"description": name, "required": True} for name in inputs}
-    runs = {"using": "composite", "steps": [step]}
-    return {"name": "other", "description": "other", "inputs": taken, "runs": runs}
 
 
 def shown(text: str, job: str) -> dict[str, Any]:
@@ -96,68 +79,25 @@ def shown(text: str, job: str) -> dict[str, Any]:
     return {**workflow, "jobs": {job: found}}
 
 
-@dataclass(frozen=True)
-class Run:
-    """What act did, by its log of events."""
-
-    code: int
-    events: list[dict[str, Any]]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(event["msg"].rstrip() for event in self.events)
-
-    def result(self, step: str) -> str:
-        """Return how a step ended."""
-        (result,) = [
-            event["stepResult"]
-            for event in self.of(step)
-            if "stepResult" in event and event["stage"] == "Main"
-        ]
-        return str(result)
-
-    def outputs(self, step: str) -> dict[str, str]:
-        """Return what a step hands to those that follow."""
-        return {e["name"]: e["arg"] for e in self.of(step) if e.get("command") == "set-output"}
-
-    def errors(self, step: str) -> list[dict[str, Any]]:
-        """Return a step's annotations, those of the steps inside it too."""
-        return [
-            event
-            for event in self.events
-            if event.get("command") == "error" and event["stepID"][0] == step
-        ]
-
-    def ended(self, job: str) -> str:
-        """Return how a job ended."""
-        (result,) = [
-            e["jobResult"] for e in self.events if e.get("jobID") == job and "jobResult" in e
-        ]
-        return str(result)
-
-    def of(self, step: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event.get("stepID") == [step]]
-
-
 Act = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
 def act(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Act:
-    program = tools.need("act")
+    tools.need("act")
     folder = tmp_path_factory.mktemp("act")
-    environ = tools.clean_environment(folder / "home") | {"ACT_DISABLE_VERSION_CHECK": "1"}
+    environ = tools.clean_environment(folder / "home")
 
     def run(workflow: str, *options: str) -> Run:
-        command = [program, "push", "-W", workflow, "-P", "ubuntu-latest=-self-hosted", "--json"]
-        command += ["--no-cache-server", "--action-cache-path", str(folder / "cache"), *options]
-        for name, value in lab.environment.items():
-            command += ["--env", f"{name}={value}"]
-        done = subprocess.run(
-            command, cwd=project, env=environ, capture_output=True, text=True, check=False
+        return acting.run(
+            "push",
+            workflow,
+            *options,
+            folder=project,
+            environ=environ,
+            lab=lab,
+            cache=folder / "cache",
         )
-        lines = (done.stdout + done.stderr).splitlines()
-        return Run(done.returncode, [json.loads(line) for line in lines if line.startswith("{")])
 
     return run
 
@@ -175,7 +115,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "uploads").mkdir()
     for name, (inputs, command) in OTHERS.items():
         (folder / name).mkdir(parents=True)
-        (folder / name / "action.yml").write_text(json.dumps(other(inputs, command)))
+        (folder / name / "action.yml").write_text(json.dumps(acting.other(inputs, command)))
     return folder
 
 

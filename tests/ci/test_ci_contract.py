@@ -88,7 +88,11 @@ def test_an_input_of_the_action_reaches_its_setting(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in INPUTS if name.startswith("expect-")] + ["function", "summary"]
+    "name",
+    [
+        *(name for name in INPUTS if name.startswith("expect-")),
+        *("function", "all", "shard", "durations", "summary"),
+    ],
 )
 def test_what_is_put_back_is_so_only_where_the_run_was_to_be_and_as_quietly(name: str) -> None:
     (step,) = (step for step in steps(ACTION) if step["id"] == "recover")

@@ -220,7 +220,10 @@ def test_what_a_killed_check_left_is_put_back_by_the_step_that_always_runs(
     ("name", "options"),
     [
         ("github/deploy.yml", ["vendor.github-workflows"]),
+        ("github/fleet.yml", ["vendor.github-workflows"]),
         ("gitlab/.gitlab-ci.yml", ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+        ("gitlab/fleet.gitlab-ci.yml", ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+        ("gitlab/.gitlab/deployguard.yml", ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
         ("circleci/config.yml", ["vendor.circle-ci"]),
         (
             "azure-pipelines/azure-pipelines.yml",

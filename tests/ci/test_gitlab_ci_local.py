@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,8 +124,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    tools.need("rsync")
-    program = tools.need("gitlab-ci-local")
+    tools.need("gitlab-ci-local")
     template = project / "templates" / "deployguard" / "template.yml"
     # gitlab-ci-local knows only plain values in a job's variables.
     plain = re.sub(r"\{value: (\".*\"), expand: false\}", r"\1", template.read_text())
@@ -143,17 +141,7 @@ def run(lab: Client, project: Path, tmp_path_factory: pytest.TempPathFactory) ->
     cloud.ship(lab, "docs", stamped="build-2")
     cloud.begin(lab, "example")
     with cloud.killing_the_check_of(lab, "killed"):
-        done = subprocess.run(
-            [program, "--force-shell-executor"],
-            timeout=300,
-            stdin=subprocess.DEVNULL,
-            cwd=project,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        text = tools.gitlab_ci_local(project, environ)
     return Run(text, project / ".gitlab-ci-local" / "artifacts")
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def copy_project(folder: Path) -> None:
             shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)
+    commit(folder)
+
+
+def commit(folder: Path) -> None:
+    """Make a git repository of a folder, as one that was cloned from GitLab."""
     for command in (
         "init -q -b main",
         "remote add origin https://gitlab.example/acme/deployguard.git",
@@ -93,3 +99,19 @@ def block(page: str, start: str) -> str:
     blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
     (found,) = [text for text in blocks if text.startswith(start)]
     return str(found)
+
+
+def gitlab_ci_local(folder: Path, environ: Mapping[str, str]) -> str:
+    """Let gitlab-ci-local run the pipeline of a project in the shell; return what it prints."""
+    need("rsync")
+    done = subprocess.run(
+        [need("gitlab-ci-local"), "--force-shell-executor"],
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)

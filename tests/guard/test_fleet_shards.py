@@ -12,6 +12,9 @@ from tests.guard.test_reports import valid
 from tests.guard.world import Finished, Team
 from tests.test_docs import valid_for
 
+# A lease of a run that is no more, which had moved the alias.
+LEFT = "deployguard/1 owner=0123abcd by=dead/1 until=2026-01-02T18:57:49Z alias=live:1>2"
+
 
 @pytest.fixture
 def crew(team: Team) -> Crew:
@@ -44,6 +47,19 @@ def test_shards_check_every_function_once_and_make_one_report(crew: Crew) -> Non
     assert json.loads((crew.team.folder / "whole" / "report.json").read_text()) == whole
     replayed = crew.team.run("report", "--replay", "whole/report.json", "--format", "json")
     assert replayed.exit_code == 0, replayed.err
+
+
+def test_what_is_recovered_in_shards_is_only_what_is_of_the_shard(crew: Crew) -> None:
+    for each in crew.members.values():
+        each.publish()
+        each.functions.create_alias(
+            FunctionName=each.name, Name="deployguard", FunctionVersion="1", Description=LEFT
+        )
+        each.point("2")
+    finished = crew.team.run("recover", "--all", "--shard", "1/3", "--report-dir", "shards/1")
+    assert finished.exit_code == 0, finished.err
+    assert crew.live == {"orders": "1", "prices": "2", "stock": "2"}
+    assert len(crew.leases) == 2
 
 
 def test_a_stale_function_in_one_shard_is_the_verdict_of_all(crew: Crew) -> None:

@@ -234,17 +234,20 @@ def made(*functions: str, shards: int = 2) -> Plan:
 def test_the_matrix_for_github_names_every_shard_in_one_line() -> None:
     text = matrix.github(made("a", "b", "c"))
     assert text.count("\n") == 1
-    shards = [each["shard"] for each in json.loads(text)["include"]]
-    assert shards == ["1/2", "2/2"]
+    shards = [(each["shard"], each["number"]) for each in json.loads(text)["include"]]
+    assert shards == [("1/2", 1), ("2/2", 2)]
 
 
 def test_the_pipeline_for_gitlab_checks_every_shard_and_merges_all() -> None:
-    text = matrix.gitlab(made("a", "b", "c"), base=".gitlab/x.yml", durations="it's past.json")
+    text = matrix.gitlab(made("a", "b", "c"), base=".gitlab/x.yml", durations="it's $past.json")
     pipeline = json.loads(text)
     assert pipeline["include"] == [{"local": ".gitlab/x.yml"}]
-    (script,) = pipeline["check 2/2"]["script"]
-    assert "--shard 2/2" in script
-    assert """'it'"'"'s past.json'""" in script
+    assert pipeline["check 2/2"]["variables"] == {
+        "DEPLOYGUARD_SHARD": "2/2",
+        "DEPLOYGUARD_REPORT_DIR": "deployguard-shards/2",
+        "DEPLOYGUARD_DURATIONS": "it's $$past.json",  # as GitLab wants a plain dollar sign
+    }
+    assert pipeline["check 2/2"]["artifacts"]["paths"] == ["deployguard-shards/2"]
     assert pipeline["verdict"]["when"] == "always"
     for number in (1, 2):
         assert f"deployguard-shards/{number}/report.json" in pipeline["verdict"]["script"][0]

@@ -9,7 +9,8 @@ from deployguard.fleet.plan import Plan
 
 # The hidden job that the project defines: its image, how deployguard is installed, how it signs in.
 BASE = ".deployguard"
-PAST = "deployguard-shards"
+PARTS = "deployguard-shards"
+WHOLE = "deployguard-report"
 
 
 def text(plan: Plan) -> str:
@@ -25,8 +26,9 @@ def text(plan: Plan) -> str:
 def github(plan: Plan) -> str:
     """Return one line of JSON, for `strategy: {matrix: ${{ fromJSON(...) }}}`."""
     shards = len(plan.shards)
+    # The number alone is for names, in which a service allows no slash.
     include = [
-        {"shard": f"{number}/{shards}", "functions": len(members)}
+        {"shard": f"{number}/{shards}", "number": number, "functions": len(members)}
         for number, members in enumerate(plan.shards, 1)
     ]
     return json.dumps({"include": include}) + "\n"
@@ -38,24 +40,26 @@ def gitlab(plan: Plan, *, base: str, durations: str) -> str:
     JSON is YAML, and every text in it is quoted.
     """
     shards = len(plan.shards)
-    past = ["--durations", durations] if durations else []
-    names = [f"check {number}/{shards}" for number in range(1, shards + 1)]
     checks = {
-        name: {
+        f"check {number}/{shards}": {
             "extends": BASE,
             "stage": "check",
-            "script": [_line("check", "--all", "--shard", name.split()[1], *past, *_into(number))],
-            "artifacts": {"when": "always", "paths": [f"{PAST}/{number}"]},
+            "variables": _variables(f"{number}/{shards}", into=f"{PARTS}/{number}", past=durations),
+            "script": ["exec deployguard check --all"],
+            "artifacts": {"when": "always", "paths": [f"{PARTS}/{number}"]},
         }
-        for number, name in enumerate(names, 1)
+        for number in range(1, shards + 1)
     }
-    reports = [f"{PAST}/{number}/report.json" for number in range(1, shards + 1)]
     merge = {
         "extends": BASE,
         "stage": "merge",
         "when": "always",
-        "script": [_merging(reports)],
-        "artifacts": {"when": "always", "paths": ["deployguard-report"]},
+        "script": [_merging([f"{PARTS}/{number}/report.json" for number in range(1, shards + 1)])],
+        "artifacts": {
+            "when": "always",
+            "paths": [WHOLE],
+            "reports": {"junit": f"{WHOLE}/junit.xml"},
+        },
     }
     pipeline = {
         "include": [{"local": base}],
@@ -66,15 +70,20 @@ def gitlab(plan: Plan, *, base: str, durations: str) -> str:
     return json.dumps(pipeline, indent=2) + "\n"
 
 
-def _into(number: int) -> tuple[str, ...]:
-    return ("--report-dir", f"{PAST}/{number}")
-
-
-def _line(*words: str) -> str:
-    return shlex.join(("exec", "deployguard", *words))
+def _variables(shard: str, *, into: str, past: str) -> dict[str, str]:
+    """Say in variables what a job checks: what recovers in its `after_script` reads them, too."""
+    named = {
+        "DEPLOYGUARD_SHARD": shard,
+        "DEPLOYGUARD_REPORT_DIR": into,
+        "DEPLOYGUARD_DURATIONS": past.replace("$", "$$"),
+    }
+    return {name: text for name, text in named.items() if text}
 
 
 def _merging(reports: list[str]) -> str:
     """Merge what there is: the report itself says which shard is missing."""
     listed = shlex.join(reports)
-    return f"exec deployguard report merge $(ls {listed} 2>/dev/null) --into deployguard-report"
+    return (
+        f"exec deployguard report merge $(ls {listed} 2>/dev/null)"
+        f" --into {WHOLE} --to html --to junit"
+    )
