@@ -1,0 +1,107 @@
+"""A state machine that checks functions inside AWS: the example's own, with the guard in Lambda."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deployguard
+from deployguard.lab import images
+from tests.guard.crew import Crew
+from tests.guard.world import ROLE
+from tests.lab.state_machines import Stage
+
+PACKAGE = Path(deployguard.__file__).parent
+EXAMPLE = PACKAGE.parents[1] / "examples" / "step-functions" / "check.asl.json"
+BUCKET = "deployguard-reports"
+GUARD = "arn:aws:lambda:eu-west-1:123456789012:function:guard"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How an execution of the state machine ended."""
+
+    status: str
+    error: str
+    cause: str
+    report: dict[str, Any]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """Return the verdict of each function in the report, by its bare name."""
+        return {each["function"].split(":")[-1]: each["verdict"] for each in self.functions}
+
+    @property
+    def functions(self) -> list[dict[str, Any]]:
+        """Return what the report tells of each function."""
+        return list(self.report["functions"])
+
+
+class Inside:
+    """A crew that is checked by the state machine of the example."""
+
+    def __init__(self, crew: Crew) -> None:
+        """Deploy the guard to a function of its own, and the state machine beside it."""
+        self.crew, self.lab = crew, crew.team.lab
+        self.stage = Stage(self.lab)
+        self.store = self.lab.client("s3")
+        self.store.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        self.lab.set(virtual=False)
+        self._deploy()
+        text = EXAMPLE.read_text().replace("${Guard}", GUARD).replace("${Bucket}", BUCKET)
+        made = self.stage.states.create_state_machine(
+            name="checks", definition=text, roleArn="arn:aws:iam::123456789012:role/checks"
+        )
+        self.machine = made["stateMachineArn"]
+
+    def _deploy(self) -> None:
+        """Deploy the guard as an image of its own sources."""
+        sources = {
+            f"deployguard/{path.relative_to(PACKAGE)}": path.read_bytes()
+            for path in PACKAGE.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts and "lab" not in path.parts
+        }
+        image = images.of_files(sources, command=("deployguard.hooks.lambda_handler",))
+        functions = self.crew.team.functions
+        functions.create_function(
+            FunctionName="guard",
+            PackageType="Image",
+            Code={"ImageUri": images.push(image, repository="guard", ecr=self.crew.team.ecr)},
+            Role=ROLE,
+            Timeout=60,
+            MemorySize=512,
+            Environment={"Variables": {"DEPLOYGUARD_GRACE": "0", "DEPLOYGUARD_ROUTES": "off"}},
+        )
+        functions.get_waiter("function_active_v2").wait(
+            FunctionName="guard", WaiterConfig={"Delay": 0.01, "MaxAttempts": 2000}
+        )
+
+    def start(self, settings: Mapping[str, Any]) -> str:
+        """Start an execution."""
+        return self.stage.start(self.machine, settings)
+
+    def ended(self, execution: str) -> Executed:
+        """Wait for the end of an execution, and read the report of all."""
+        end = self.stage.ended(execution)
+        told = [
+            json.loads(self.store.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+            for key in self.keys
+            if key.endswith("/report.json")
+        ]
+        report = told[-1] if told else {}
+        return Executed(end["status"], end.get("error", ""), end.get("cause", ""), report)
+
+    def run(self, settings: Mapping[str, Any]) -> Executed:
+        """Run an execution to its end."""
+        return self.ended(self.start(settings))
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the names of all reports, the latest last."""
+        found = self.store.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        return [each["Key"] for each in sorted(found, key=lambda each: each["LastModified"])]
