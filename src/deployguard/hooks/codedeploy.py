@@ -55,17 +55,17 @@ def _ids(event: Mapping[str, Any]) -> tuple[str, str]:
 
 def _judge(deployment: str, seconds: float, record: Record, *, asked: str) -> None:
     """Judge what a deployment is about."""
-    settings = loading.load({}, folder=Path.cwd())
+    settings = intime.here(loading.load({}, folder=Path.cwd()))
     session = Session(region=target_of(settings.function).region if settings.function else None)
     with intime.begun(session, record, settings, within_s=seconds) as run:
         target, version = _target(run, settings, deployment, asked=asked)
         pins.refuse_elsewhere(run.session, settings, target)
         qualifier = target.qualifier or ""
-        # The stamp that lies here is this function's own, not the build's. Callers of a version
-        # still reach the old one, through the alias that has not moved yet.
-        own = {"stamp": None} | ({"routes": "off"} if qualifier.isdigit() else {})
+        if qualifier.isdigit():
+            # Its callers still reach the old one, through the alias that has not moved yet.
+            settings = settings.model_copy(update={"routes": "off"})
         intime.say(f"judging {target.name}:{qualifier}")
-        guard.verify(run, settings.model_copy(update=own), target, of=version)
+        guard.verify(run, settings, target, of=version)
 
 
 def _target(run: Run, settings: Settings, deployment: str, *, asked: str) -> tuple[Target, str]:

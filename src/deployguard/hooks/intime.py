@@ -82,6 +82,11 @@ def _late(seconds: float) -> OutOfTime:
     )
 
 
+def here(settings: Settings) -> Settings:
+    """Return settings as they hold in Lambda: the stamp that lies here is of this function."""
+    return settings.model_copy(update={"stamp": None})
+
+
 @contextmanager
 def begun(
     session: Session, record: Record, settings: Settings, *, within_s: float

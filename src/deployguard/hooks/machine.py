@@ -79,7 +79,7 @@ def _plan(task: Plan) -> dict[str, Any]:
 
 def _entry(member: Member, settings: Settings, command: str) -> dict[str, Any]:
     """Return the entry of `[[functions]]` that means this function alone."""
-    given = settings.model_fields_set & loading.own(command)
+    given = settings.model_fields_set & loading.own(command) - {"stamp"}
     where = {key: value for key, value in member.place._asdict().items() if value}
     return {"name": member.function, **where, **settings.model_dump(mode="json", include=given)}
 
@@ -116,7 +116,7 @@ def _one(task: Judge, seconds: float, record: Record) -> None:
     with intime.begun(session, record, settings, within_s=seconds) as run:
         run.neighbours = min(task.plan.at_once, task.plan.shards)
         pins.refuse_elsewhere(run.session, settings, target)
-        STORIES[task.plan.command](run, settings, target)
+        STORIES[task.plan.command](run, intime.here(settings), target)
 
 
 def _unfinished(function: str) -> OutOfTime:
