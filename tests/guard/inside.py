@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import deployguard
 from deployguard.lab import images
 from tests.guard.crew import Crew
-from tests.guard.world import ROLE
+from tests.guard.world import ROLE, eventually
 from tests.lab.state_machines import Stage
 
 PACKAGE = Path(deployguard.__file__).parent
 EXAMPLE = PACKAGE.parents[1] / "examples" / "step-functions" / "check.asl.json"
 BUCKET = "deployguard-reports"
+SETTINGS = {
+    "DEPLOYGUARD_GRACE": "0",
+    "DEPLOYGUARD_HOLD_MS": "50",
+    "DEPLOYGUARD_ROUTES": "off",
+}
 GUARD = "arn:aws:lambda:eu-west-1:123456789012:function:guard"
 
 
@@ -75,7 +81,7 @@ class Inside:
             Role=ROLE,
             Timeout=60,
             MemorySize=512,
-            Environment={"Variables": {"DEPLOYGUARD_GRACE": "0", "DEPLOYGUARD_ROUTES": "off"}},
+            Environment={"Variables": SETTINGS},
         )
         functions.get_waiter("function_active_v2").wait(
             FunctionName="guard", WaiterConfig={"Delay": 0.01, "MaxAttempts": 2000}
@@ -87,7 +93,9 @@ class Inside:
 
     def ended(self, execution: str) -> Executed:
         """Wait for the end of an execution, and read the report of all."""
-        end = self.stage.ended(execution)
+        ask = partial(self.stage.states.describe_execution, executionArn=execution)
+        eventually(lambda: ask()["status"] != "RUNNING", within_s=60, look_s=0.1)
+        end = ask()
         told = [
             json.loads(self.store.get_object(Bucket=BUCKET, Key=key)["Body"].read())
             for key in self.keys
@@ -99,6 +107,14 @@ class Inside:
     def run(self, settings: Mapping[str, Any]) -> Executed:
         """Run an execution to its end."""
         return self.ended(self.start(settings))
+
+    def download(self) -> list[str]:
+        """Download the report of each function; return their names in the team's folder."""
+        shards = [key for key in self.keys if not key.endswith("/report.json")]
+        for key in shards:
+            name = self.crew.team.folder / Path(key).name
+            self.store.download_file(BUCKET, key, str(name))
+        return [Path(key).name for key in shards]
 
     @property
     def keys(self) -> list[str]:

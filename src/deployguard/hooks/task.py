@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from deployguard.errors import ConfigurationError
 
@@ -51,6 +51,12 @@ class Judge(Event):
     plan: Planned
     shard: int = Field(ge=1)
     function: dict[str, Any]  # as an entry of `[[functions]]`
+
+    @model_validator(mode="after")
+    def _is_in_plan(self) -> Judge:
+        if self.shard > self.plan.shards:
+            raise ValueError(f"shard {self.shard} of {self.plan.shards}")
+        return self
 
     @property
     def name(self) -> str:
