@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -107,6 +109,15 @@ class Inside:
     def run(self, settings: Mapping[str, Any]) -> Executed:
         """Run an execution to its end."""
         return self.ended(self.start(settings))
+
+    def kill(self) -> None:
+        """Kill the sandbox of the guard that is at work, as Lambda does at a time-out."""
+        (pid,) = [
+            each["pid"]
+            for each in self.lab.containers()
+            if (each["function"], each["state"]) == ("guard", "busy")
+        ]
+        os.kill(pid, signal.SIGKILL)
 
     def download(self) -> list[str]:
         """Download the report of each function; return their names in the team's folder."""
