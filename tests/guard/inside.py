@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +16,7 @@ from typing import Any
 import deployguard
 from deployguard.lab import images
 from tests.guard.crew import Crew
-from tests.guard.world import ROLE, eventually
+from tests.guard.world import ROLE, Finished, Team, eventually
 from tests.lab.state_machines import Stage
 
 PACKAGE = Path(deployguard.__file__).parent
@@ -26,6 +28,24 @@ SETTINGS = {
     "DEPLOYGUARD_ROUTES": "off",
 }
 GUARD = "arn:aws:lambda:eu-west-1:123456789012:function:guard"
+PLAN = {
+    "id": "abc",
+    "command": "check",
+    "shards": 1,
+    "at_once": 1,
+    "reports": f"s3://{BUCKET}/reports/1",
+}
+# What Lambda does with a handler, with so many seconds left.
+CALL = """
+import json, sys
+from types import SimpleNamespace
+from deployguard.hooks import lambda_handler
+
+left_ms = int(sys.argv[2]) * 1000
+lambda_handler(
+    json.loads(sys.argv[1]), SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +75,7 @@ class Inside:
         """Deploy the guard to a function of its own, and the state machine beside it."""
         self.crew, self.lab = crew, crew.team.lab
         self.stage = Stage(self.lab)
-        self.store = self.lab.client("s3")
-        self.store.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
+        self.store = bucket(crew.team)
         self.lab.set(virtual=False)
         self._deploy()
         text = EXAMPLE.read_text().replace("${Guard}", GUARD).replace("${Bucket}", BUCKET)
@@ -132,3 +149,24 @@ class Inside:
         """Return the names of all reports, the latest last."""
         found = self.store.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return [each["Key"] for each in sorted(found, key=lambda each: each["LastModified"])]
+
+
+def bucket(team: Team) -> Any:
+    """Make a bucket for reports, and return the client of S3."""
+    client = team.lab.client("s3")
+    place = {"LocationConstraint": "eu-west-1"}
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    return client
+
+
+def call(team: Team, event: Mapping[str, Any], *, left_s: int) -> Finished:
+    """Call the handler in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, json.dumps(event), str(left_s)],
+        env=team.surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr, None)

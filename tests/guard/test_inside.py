@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,27 +11,11 @@ import pytest
 from deployguard.errors import ConfigurationError
 from deployguard.hooks import lambda_handler
 from tests.guard.crew import NAMES, Crew, named
-from tests.guard.inside import BUCKET, Inside
+from tests.guard.inside import BUCKET, PLAN, Inside, bucket, call
 from tests.guard.test_reports import valid
 from tests.guard.world import Team, eventually
 
 ALL = {"functions": [{"name": name} for name in NAMES]}
-PLAN = {
-    "id": "abc",
-    "command": "check",
-    "shards": 1,
-    "at_once": 1,
-    "reports": f"s3://{BUCKET}/reports/1",
-}
-
-# A handler that is left with a second to judge.
-CALL = """
-import json, sys
-from types import SimpleNamespace
-from deployguard.hooks import lambda_handler
-
-lambda_handler(json.loads(sys.argv[1]), SimpleNamespace(get_remaining_time_in_millis=lambda: 11000))
-"""
 
 
 def these(*names: str, **settings: Any) -> dict[str, Any]:
@@ -213,16 +195,9 @@ def test_a_run_that_hangs_ends_with_its_sandbox_and_leaves_doubt(team: Team) -> 
     bucket(team)
     team.lab.fault(operation="GetFunction", kind="hang")
     event = {"task": "judge", "plan": PLAN, "shard": 1, "function": {"name": "orders"}}
-    ended = subprocess.run(
-        [sys.executable, "-c", CALL, json.dumps(event)],
-        env=team.surroundings(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = call(team, event, left_s=11)
     report = json.loads(stored(team, "1.json"))
-    assert (ended.returncode, report["verdict"]) == (1, "INCONCLUSIVE"), ended.stderr
+    assert (ended.exit_code, report["verdict"]) == (1, "INCONCLUSIVE"), ended.err
     assert "there was no verdict in the 1 s" in report["functions"][0]["error"]["happened"]
 
 
@@ -232,13 +207,6 @@ def as_in_lambda(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(team.folder)
     bucket(team)
-
-
-def bucket(team: Team) -> None:
-    """Have a bucket for reports."""
-    team.lab.client("s3").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
 
 
 def stored(team: Team, name: str) -> bytes:
