@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from deployguard import loading
 from deployguard.errors import ConfigurationError
 from deployguard.hooks import lambda_handler
 from tests.guard.crew import NAMES, Crew, named
 from tests.guard.inside import BUCKET, PLAN, Inside, bucket, call
 from tests.guard.test_reports import valid
 from tests.guard.world import Team, eventually
+from tests.test_docs import ROOT, blocks
 
 ALL = {"functions": [{"name": name} for name in NAMES]}
 
@@ -165,6 +167,15 @@ def test_reports_of_another_plan_garbled_ones_and_forged_ones_are_missed(
         assert lambda_handler({"task": "merge", "plan": PLAN}, context())["verdict"] == (
             "INCONCLUSIVE"
         )
+
+
+def test_the_documented_input_is_understood() -> None:
+    shown, _ = blocks(ROOT / "docs" / "inside-aws.md", "json")
+    settings, entries = loading.fleet_of(json.loads(shown), name="the input", command="check")
+    assert (settings.jobs, [each.said for each, _ in entries]) == (
+        20,
+        ["every function of shop", "orders"],
+    )
 
 
 def test_the_packaged_settings_file_names_who_is_checked(

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from deployguard.errors import ConfigurationError
 
+MOST = 10_000  # functions of one plan; more do not fit into what a state hands on
+
 
 class Event(BaseModel):
     """What holds for every part of an event: it is complete, and holds nothing else."""
@@ -21,7 +23,7 @@ class Planned(Event):
 
     id: str = Field(min_length=1)
     command: Literal["check", "verify"]
-    shards: int = Field(ge=1)
+    shards: int = Field(ge=1, le=MOST)
     at_once: int = Field(ge=1)
     reports: str  # the folder in S3 of this one plan
 
