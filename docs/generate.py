@@ -402,6 +402,7 @@ def needs() -> str:
         On.REPOSITORY: "the repository",
         On.LOGS: "the log group",
         On.ROLES: "the roles",
+        On.REPORTS: "the bucket `deployguard...`",
         On.ACCOUNT: "`*`",
     }
     rows = [

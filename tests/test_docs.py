@@ -354,7 +354,7 @@ def test_the_table_of_needs_names_the_calls_and_nothing_else() -> None:
 
 
 def test_every_command_that_speaks_to_aws_has_needs() -> None:
-    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING, HOOK, "plan"}
+    assert set(COMMANDS) == {*ASKING, *INVESTIGATING, *CONFORMING, HOOK, "plan", "map"}
 
 
 def test_every_service_that_is_called_is_known_to_these_tests() -> None:

@@ -62,6 +62,7 @@ PURE = {
     "history/served",
     "hazards",
     "hooks/appspec",
+    "hooks/task",
     "judge",
     "lease",
     "live",

@@ -14,7 +14,7 @@ from deployguard import manual
 from deployguard.config import PREFIX, SECRETS, Settings
 from deployguard.errors import ConfigurationError
 from deployguard.fleet import file as fleet_file
-from deployguard.fleet.file import Entry
+from deployguard.fleet.file import OF_THE_RUN, Entry
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -26,6 +26,7 @@ FILES: dict[str, tuple[str, ...]] = {
 
 
 FUNCTIONS = "functions"  # the tables of a fleet, which are no setting
+Loaded = tuple[Settings, tuple[tuple[Entry, Settings], ...]]
 
 
 def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
@@ -35,18 +36,31 @@ def load(typed: Mapping[str, Any], *, folder: Path) -> Settings:
     return _merged(typed, in_file, file=file)
 
 
-def load_fleet(
-    typed: Mapping[str, Any], *, folder: Path, command: str
-) -> tuple[Settings, tuple[tuple[Entry, Settings], ...]]:
+def load_fleet(typed: Mapping[str, Any], *, folder: Path, command: str) -> Loaded:
     """Load the settings, and each entry of the file's fleet with settings of its own over them."""
     file, in_file = _from_file(folder)
-    tables = in_file.pop(FUNCTIONS, [])
-    settings = _merged(typed, in_file, file=file)
+    return _fleet(typed, in_file, file=file, command=command)
+
+
+def fleet_of(document: Mapping[str, Any], *, name: str, command: str) -> Loaded:
+    """Load the same of a document that says what the file would."""
+    return _fleet({}, _known_keys(document, name), file=name, command=command)
+
+
+def own(command: str) -> set[str]:
+    """Return the settings that an entry of a fleet can have for itself."""
     fields = Settings.model_fields.items()
-    allowed = [name for name, each in fields if command in _extra(each)["commands"]]
-    entries = fleet_file.parse(tables, allowed=allowed)
+    return {name for name, each in fields if command in _extra(each)["commands"]} - OF_THE_RUN
+
+
+def _fleet(
+    typed: Mapping[str, Any], in_file: Mapping[str, Any], *, file: str, command: str
+) -> Loaded:
+    rest = {key: value for key, value in in_file.items() if key != FUNCTIONS}
+    settings = _merged(typed, rest, file=file)
+    entries = fleet_file.parse(in_file.get(FUNCTIONS, []), allowed=own(command), file=file)
     return settings, tuple(
-        (each, _merged(typed, {**in_file, **each.settings}, file=file)) for each in entries
+        (each, _merged(typed, {**rest, **each.settings}, file=file)) for each in entries
     )
 
 

@@ -13,10 +13,11 @@ COMPARE, EXPLAIN = "compare", "explain"
 CANARY_TEST = "canary-test"
 HOOK = "hook"  # of CodeDeploy: what `deployguard.hooks.codedeploy` needs, in its function's role
 PLAN = "plan"  # and what a fleet needs beside the command on each of its functions
+MAP = "map"  # what `deployguard.hooks.lambda_handler` needs beside plan and the command itself
 # What asks about a function, and what asks about executions.
 ASKING = (CHECK, VERIFY, REFRESH, ROLLBACK, RECOVER, PRUNE, DOCTOR, ROUTES, HISTORY)
 INVESTIGATING = (COMPARE, EXPLAIN)
-COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST, HOOK, PLAN)
+COMMANDS = (*ASKING, *INVESTIGATING, CANARY_TEST, HOOK, PLAN, MAP)
 DEPLOYING = (CHECK, VERIFY, ROLLBACK, RECOVER)
 JUDGING = (CHECK, VERIFY, REFRESH, ROLLBACK, HOOK)
 DISCOVERING = (CHECK, VERIFY, ROUTES, HOOK)
@@ -367,6 +368,8 @@ NEEDS = (
         "sts:AssumeRole",
         without="functions of other accounts are not checked",
     ),
+    *_rows(Role.OBSERVER, On.REPORTS, (MAP,), "s3:GetObject"),
+    *_rows(Role.PROBER, On.REPORTS, (MAP,), "s3:PutObject"),
     *_rows(Role.PRUNER, On.VERSIONS, (PRUNE,), "lambda:DeleteFunction"),
 )
 

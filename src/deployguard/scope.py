@@ -29,6 +29,7 @@ class On(StrEnum):
     REPOSITORY = "Images"
     LOGS = "Logs"  # the function's own log group
     ROLES = "Roles"  # of other accounts
+    REPORTS = "Reports"  # in S3
     ACCOUNT = "Account"  # what cannot be narrowed
 
 
@@ -67,6 +68,7 @@ class Scope:
             On.REPOSITORY: self.repository,
             On.LOGS: f"{log_group(self.function)}:*",
             On.ROLES: f"arn:{self.function.split(':')[1]}:iam::*:role/deployguard*",
+            On.REPORTS: f"arn:{self.function.split(':')[1]}:s3:::deployguard*/*",
             On.ACCOUNT: "*",
         }
         if on in fixed:

@@ -11,8 +11,9 @@ import pytest
 
 import deployguard
 from deployguard.hooks import appspec
-from deployguard.hooks.codedeploy import one_line, within
+from deployguard.hooks.intime import ended, one_line
 from deployguard.lab import images
+from deployguard.run import Record
 from tests.guard.account import rule
 from tests.guard.hook import AFTER, ANSWER, ARN, BEFORE, answers, begin, call, spec
 from tests.guard.world import ROLE, Team
@@ -192,11 +193,11 @@ def test_a_call_that_hangs_is_not_waited_for_longer_than_lambda_allows(before: T
 
 
 def test_a_judge_that_never_ends_is_left_alone_when_its_time_is_up() -> None:
-    def judge(_: float) -> dict[str, Any]:
+    def judge(_: Record) -> None:
         Event().wait()
-        return {"verdict": "FRESH"}
 
-    assert within(0.05, judge)["verdict"] == "INCONCLUSIVE"
+    report, is_over = ended(Record("verify"), judge, within_s=0.05)
+    assert (report["verdict"], is_over) == ("INCONCLUSIVE", False)
 
 
 def test_where_no_time_is_left_to_judge_it_is_still_answered(before: Team) -> None:

@@ -18,6 +18,7 @@ from deployguard.lab.policy import ACTIONS, FREE, PREFIXES
 from deployguard.permissions import COMMANDS, NEEDS
 from deployguard.scope import On
 from tests.guard import hook as codedeploy
+from tests.guard import inside
 from tests.guard.account import machine, notify, rule, schedule, subscribe
 from tests.guard.world import Finished, Team
 from tests.lab.state_machines import Stage
@@ -126,6 +127,15 @@ def hook(team: Team) -> list[Finished]:
     )
     assert called.answers == ["Succeeded"], called.out + called.err
     return [Finished(called.code, called.out, called.err, None)]
+
+
+def merge(team: Team) -> list[Finished]:
+    return [inside.call(team, {"task": "merge", "plan": inside.PLAN}, left_s=60)]
+
+
+def with_a_report(team: Team) -> None:
+    key = "reports/1/1.json"
+    inside.bucket(team).put_object(Bucket=inside.BUCKET, Key=key, Body=b"{}")
 
 
 def called_from_everywhere(team: Team) -> None:
@@ -250,6 +260,7 @@ RUNS: list[tuple[str, Callable[[Team], list[Finished]], Callable[[Team], None], 
     ("explain", explain, failed, set()),
     ("hook", hook, hooked, set()),
     ("plan", plan, tagged, set()),
+    ("map", merge, with_a_report, set()),
 ]
 EXIT_CODES = {
     "routes": [10],  # where the alias serves the build before

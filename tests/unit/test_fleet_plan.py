@@ -15,7 +15,7 @@ from deployguard.fleet import file, matrix, plan
 from deployguard.fleet.file import Entry, Place
 from deployguard.fleet.plan import Listing, Member, Plan, Shown
 
-ALLOWED = ("alias", "also", "on_stale", "timeout", "report_dir", "all")
+ALLOWED = ("alias", "also", "on_stale", "timeout")
 HERE = Place("eu-west-1")
 ROLE = "arn:aws:iam::210987654321:role/deployguard"
 DIGEST = f"sha256:{'7d3f' * 16}"
@@ -34,7 +34,7 @@ def shown(name: str, **tags: str) -> Shown:
 
 def found(tables: list[dict[str, Any]], *functions: Shown) -> dict[str, int]:
     """Return the functions that tables mean in one region, and the entry of each."""
-    entries = file.parse(tables, allowed=ALLOWED)
+    entries = file.parse(tables, allowed=ALLOWED, file="the file")
     listings = {
         place: Listing(functions, {"shop": frozenset({DIGEST})})
         for entry in entries
@@ -82,22 +82,24 @@ def members(*functions: str) -> list[Member]:
 )
 def test_a_table_that_makes_no_sense_is_refused(table: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        file.parse([table], allowed=ALLOWED)
+        file.parse([table], allowed=ALLOWED, file="the file")
     assert said in str(refusal.value)
 
 
 def test_a_misspelt_key_is_guessed() -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        file.parse([{"name": "a", "on-stail": "fail"}], allowed=ALLOWED)
+        file.parse([{"name": "a", "on-stail": "fail"}], allowed=ALLOWED, file="the file")
     assert refusal.value.fix == "did you mean on_stale?"
 
 
 def test_a_function_has_one_entry() -> None:
     for other in ("a", "a:live"):
         with pytest.raises(ConfigurationError):
-            file.parse([{"name": "a"}, {"name": other}], allowed=ALLOWED)
-    file.parse([{"name": "a"}, {"name": "a", "region": "us-east-1"}], allowed=ALLOWED)
-    file.parse([{"name": "a"}, {"name": "a", "role": ROLE}], allowed=ALLOWED)
+            file.parse([{"name": "a"}, {"name": other}], allowed=ALLOWED, file="the file")
+    file.parse(
+        [{"name": "a"}, {"name": "a", "region": "us-east-1"}], allowed=ALLOWED, file="the file"
+    )
+    file.parse([{"name": "a"}, {"name": "a", "role": ROLE}], allowed=ALLOWED, file="the file")
 
 
 json_values = st.recursive(
@@ -113,7 +115,7 @@ tables = st.dictionaries(st.sampled_from([*file.KEYS, *ALLOWED]) | st.text(max_s
 @given(st.lists(tables, max_size=4) | json_values)
 def test_whatever_the_file_holds_is_read_or_refused(content: Any) -> None:
     try:
-        entries = file.parse(content, allowed=ALLOWED)
+        entries = file.parse(content, allowed=ALLOWED, file="the file")
     except ConfigurationError:
         return
     assert all(isinstance(entry, Entry) for entry in entries)
@@ -139,7 +141,9 @@ def test_every_tag_has_to_be_there() -> None:
 
 
 def test_what_is_skipped_is_known_and_not_checked() -> None:
-    entries = file.parse([{"name": "*"}, {"name": "b", "skip": True}], allowed=ALLOWED)
+    entries = file.parse(
+        [{"name": "*"}, {"name": "b", "skip": True}], allowed=ALLOWED, file="the file"
+    )
     listings = {HERE: Listing((shown("a"), shown("b")))}
     wanted, known = plan.members(entries, listings, region=HERE.region)
     assert [file.bare(member.function) for member in wanted] == ["a"]
@@ -147,7 +151,7 @@ def test_what_is_skipped_is_known_and_not_checked() -> None:
 
 
 def test_an_entry_that_finds_nobody_is_an_error_of_its_own() -> None:
-    entries = file.parse([{"name": "a*"}, {"name": "b"}], allowed=ALLOWED)
+    entries = file.parse([{"name": "a*"}, {"name": "b"}], allowed=ALLOWED, file="the file")
     wanted, _ = plan.members(entries, {HERE: Listing()}, region=HERE.region)
     assert [(member.function, member.error is None) for member in wanted] == [
         ("a*", False),

@@ -115,6 +115,7 @@ TABLE = {
             "LifecyclePolicyNotFoundException",
             "NoSuchBucket",
             "NoSuchEntity",
+            "NoSuchKey",
             "NotFound",
             "NotFoundException",
             "ProvisionedConcurrencyConfigNotFoundException",
@@ -176,10 +177,12 @@ ACTIONS = {  # where the permission is not `lambda:` and the operation's name
     "GetDeployment": "codedeploy:GetDeployment",
     "GetLifecyclePolicy": "ecr:GetLifecyclePolicy",
     "GetMetricStatistics": "cloudwatch:GetMetricStatistics",
+    "GetObject": "s3:GetObject",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "GetRole": "iam:GetRole",
     "Invoke": "lambda:InvokeFunction",
     "ListDeployments": "codedeploy:ListDeployments",
+    "PutObject": "s3:PutObject",
     "PutLifecycleEventHookExecutionStatus": "codedeploy:PutLifecycleEventHookExecutionStatus",
     "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",
     **dict.fromkeys(
@@ -244,7 +247,9 @@ def is_repeated(failure: AwsFailure, *, writes: bool) -> bool:
 def refuse_unreadable(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:
     """Raise where a success is cut short or not AWS's: botocore would take it for an empty one."""
     shape = operation_model.output_shape
-    is_expected = shape is not None and shape.members and not operation_model.has_streaming_output
+    members = shape.members.values() if shape is not None else ()
+    in_body = any("location" not in member.serialization for member in members)
+    is_expected = in_body and not operation_model.has_streaming_output
     if response_dict["status_code"] not in (200, 201) or not is_expected:
         return
     body = response_dict["body"]

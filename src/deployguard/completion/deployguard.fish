@@ -72,7 +72,7 @@ complete -c deployguard -n '_shtab_deployguard_using stamp' -l output -xka "(__f
 complete -c deployguard -n '_shtab_deployguard_using stamp' -l format -xka "labels env json" -d 'what to print: docker --label arguments, variables, or the stamp [DEPLOYGUARD_STAMP_FORMAT, default labels]'
 complete -c deployguard -n '_shtab_deployguard_using; and test $_shtab_deployguard_npos -eq 0' -a doctor -d 'Say what would stand in the way, before anything is written.'
 complete -c deployguard -n '_shtab_deployguard_using doctor' -s h -l help -d 'show this help message and exit'
-complete -c deployguard -n '_shtab_deployguard_using doctor' -l commands -x -d 'the commands to look at, of check, verify, refresh, rollback, recover, prune, doctor, routes, history, compare, explain, canary-test, hook, plan (default: check,verify,rollback,recover)'
+complete -c deployguard -n '_shtab_deployguard_using doctor' -l commands -x -d 'the commands to look at, of check, verify, refresh, rollback, recover, prune, doctor, routes, history, compare, explain, canary-test, hook, plan, map (default: check,verify,rollback,recover)'
 complete -c deployguard -n '_shtab_deployguard_using doctor' -l policy -d 'print it, and look at nothing'
 complete -c deployguard -n '_shtab_deployguard_using doctor' -l qualifiers -x -d 'the qualifiers that callers use (default: any)'
 complete -c deployguard -n '_shtab_deployguard_using doctor' -l as -xka "json terraform" -d form

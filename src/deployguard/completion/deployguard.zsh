@@ -146,7 +146,7 @@ _shtab_deployguard_completion_defaults_added=0
 
 _shtab_deployguard_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--commands[the commands to look at, of check, verify, refresh, rollback, recover, prune, doctor, routes, history, compare, explain, canary-test, hook, plan (default\: check,verify,rollback,recover)]:NAME,...:"
+  "--commands[the commands to look at, of check, verify, refresh, rollback, recover, prune, doctor, routes, history, compare, explain, canary-test, hook, plan, map (default\: check,verify,rollback,recover)]:NAME,...:"
   "--policy[print it, and look at nothing]"
   "--qualifiers[the qualifiers that callers use (default\: any)]:NAME,...:"
   "--as[form]:form:(json terraform)"

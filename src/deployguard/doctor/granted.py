@@ -53,6 +53,7 @@ def _examples(
         On.VERSIONS: f"{arn}:1",
         On.LOGS: f"{log_group(arn)}:log-stream:",
         On.ROLES: f"arn:{session.partition}:iam::{place.account}:role/deployguard",
+        On.REPORTS: f"arn:{session.partition}:s3:::deployguard/reports/report.json",
         On.ACCOUNT: "*",
     }
     if isinstance(latest, Function) and latest.image_uri:

@@ -71,19 +71,19 @@ class Entry:
         return tuple(Place(each, self.role) for each in self.regions or (region,))
 
 
-def parse(tables: object, *, allowed: Collection[str]) -> tuple[Entry, ...]:
-    """Read the tables; raise ConfigurationError where one makes no sense.
+def parse(tables: object, *, allowed: Collection[str], file: str) -> tuple[Entry, ...]:
+    """Read the tables of a file; raise ConfigurationError where one makes no sense.
 
-    `allowed` are the settings that the command takes.
+    `allowed` are the settings that a function can have for itself.
     """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise _wrong("functions", "expected tables, each of them [[functions]]")
-    own = sorted(set(allowed) - OF_THE_RUN)
+        raise _wrong(f"{file}: functions", "expected tables, each of them [[functions]]")
+    own = sorted(allowed)
     entries = tuple(
-        _entry(table, where=f"functions[{number}]", own=own)
+        _entry(table, where=f"{file}: functions[{number}]", own=own)
         for number, table in enumerate(tables, 1)
     )
-    _refuse_doubles(entries)
+    _refuse_doubles(entries, file)
     return entries
 
 
@@ -147,7 +147,7 @@ def _placed(entry: Entry, where: str) -> Entry:
     return Entry(**{**vars(entry), "regions": (region,)})
 
 
-def _refuse_doubles(entries: Iterable[Entry]) -> None:
+def _refuse_doubles(entries: Iterable[Entry], file: str) -> None:
     seen: dict[tuple[str, str, str], int] = {}
     for number, entry in enumerate(entries, 1):
         if entry.is_open:
@@ -156,7 +156,7 @@ def _refuse_doubles(entries: Iterable[Entry]) -> None:
             before = seen.setdefault((bare(entry.name), region, entry.role), number)
             if before != number:
                 raise _wrong(
-                    f"functions[{before}] and functions[{number}] name {entry.name}",
+                    f"{file}: functions[{before}] and functions[{number}] name {entry.name}",
                     "a function has one entry",
                 )
 
@@ -192,4 +192,4 @@ def _tags(given: Mapping[str, Any], where: str) -> dict[str, str]:
 
 
 def _wrong(happened: str, fix: str) -> ConfigurationError:
-    return ConfigurationError(f"the settings file: {happened}", fix=fix)
+    return ConfigurationError(happened, fix=fix)

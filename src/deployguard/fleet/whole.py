@@ -50,12 +50,10 @@ def planned(entries: Sequence[Entry], places: Places, settings: Settings) -> Pla
 
 def shown(entries: Sequence[Entry], places: Places, settings: Settings) -> str:
     """Show the plan in the form that is asked for; a function that is not found ends that."""
-    every, known = _members(entries, places, settings)
+    every, known = _found(entries, places, settings)
     # More shards than functions would be jobs that have nothing to do.
     shards = max(1, min(settings.shards, len(every)))
     made = Plan(_split(every, settings, shards=shards), known)
-    if lost := next((member.error for member in every if member.error), None):
-        raise lost
     match settings.matrix:
         case "github":
             return matrix.github(made)
@@ -63,6 +61,21 @@ def shown(entries: Sequence[Entry], places: Places, settings: Settings) -> str:
             return matrix.gitlab(made, base=settings.base, durations=settings.durations)
         case _:
             return matrix.text(made)
+
+
+def apart(entries: Sequence[Entry], places: Places, settings: Settings) -> Plan:
+    """Plan a shard for each function; one that is not found ends that."""
+    every, known = _found(entries, places, settings)
+    return Plan(_split(every, settings, shards=len(every)), known)
+
+
+def _found(
+    entries: Sequence[Entry], places: Places, settings: Settings
+) -> tuple[tuple[Member, ...], frozenset[tuple[str, str, str]]]:
+    every, known = _members(entries, places, settings)
+    if lost := next((member.error for member in every if member.error), None):
+        raise lost
+    return every, known
 
 
 def _members(

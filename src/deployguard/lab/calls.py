@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from botocore.exceptions import UnknownServiceError
@@ -126,7 +126,7 @@ def _operation(service: str, method: str, *, request: Mapping[str, Any]) -> str:
     action = parse_qs(text).get("Action")
     if action:
         return str(action[0])
-    found = _route(service, method, path=request["path"], query=request["query"])
+    found = _route(service, method, request)
     return found or f"{method} {request['path']}"
 
 
@@ -136,17 +136,38 @@ def _lambda_operation(method: str, path: str, query: str) -> str:
     return wire.operation(method, f"{path}?{query}") or f"{method} {path}"
 
 
-def _route(service: str, method: str, *, path: str, query: str) -> str | None:
+def _route(service: str, method: str, request: Mapping[str, Any]) -> str | None:
+    path, query = request["path"], request["query"]
     given = parse_qs(query, keep_blank_values=True).keys()
     is_second = service == "apigateway" and path.startswith("/v2/")  # which signs like the first
-    for verb, pattern, needed, name in _routes("apigatewayv2" if is_second else service):
-        if verb == method and needed <= given and pattern.fullmatch(path):
-            return str(name)
+    for route in _routes("apigatewayv2" if is_second else service):
+        if (
+            route.method == method
+            and route.query <= given
+            and route.headers <= request["headers"].keys()
+            and route.path.fullmatch(path)
+        ):
+            return route.operation
     return None
 
 
+class Route(NamedTuple):
+    """One operation of a REST service, and by what it is told from the others."""
+
+    operation: str
+    method: str
+    path: re.Pattern[str]
+    query: frozenset[str]
+    headers: frozenset[str]
+
+    @property
+    def generality(self) -> tuple[int, int, int]:
+        """Return how little it asks for."""
+        return -len(self.query), -len(self.headers), self.path.pattern.count("[^/]+")
+
+
 @cache
-def _routes(service: str) -> list[tuple[str, re.Pattern[str], frozenset[str], str]]:
+def _routes(service: str) -> list[Route]:
     """Return a REST service's routes, the most particular first."""
     try:
         model = Loader().load_service_model(MODELS.get(service, service), "service-2")
@@ -160,8 +181,18 @@ def _routes(service: str) -> list[tuple[str, re.Pattern[str], frozenset[str], st
         text = re.sub(r"{[^}]*}", "[^/]+", text)
         needed = frozenset(parse_qs(query, keep_blank_values=True))
         verb = operation.get("http", {}).get("method", "POST")
-        routes.append((verb, re.compile(text + "/?"), needed, name))
-    return sorted(routes, key=lambda route: (-len(route[2]), route[1].pattern.count("[^/]+")))
+        headers = frozenset(_headers(model["shapes"], operation))
+        routes.append(Route(name, verb, re.compile(text + "/?"), needed, headers))
+    return sorted(routes, key=lambda route: route.generality)
+
+
+def _headers(shapes: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the headers that an operation cannot do without."""
+    shape = shapes[operation["input"]["shape"]] if "input" in operation else {}
+    for name in shape.get("required", ()):
+        member = shape["members"][name]
+        if member.get("location") == "header":
+            yield str(member["locationName"]).lower()
 
 
 def _resource(service: str, path: str, *, body: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from deployguard.lab.calls import Call
 from deployguard.lab.checks import BadKnobError
@@ -68,6 +68,8 @@ def asked_on(call: Call) -> str:
     if call.service == "sqs":
         queue = str(call.json().get("QueueUrl", "")).rpartition("/")[2]
         return f"arn:aws:sqs:{call.region}:{ACCOUNT}:{queue}"
+    if call.operation in ("GetObject", "PutObject"):
+        return f"arn:aws:s3:::{unquote(call.path).lstrip('/')}"
     if call.service == "logs":
         group = str(call.json().get("logGroupName", ""))
         return f"arn:aws:logs:{call.region}:{ACCOUNT}:log-group:{group}:log-stream:"

@@ -62,14 +62,17 @@ def merge(paths: Sequence[Path]) -> dict[str, Any]:
         raise ConfigurationError(
             "nothing to merge", fix="name the report.json of each shard after `merge`"
         )
-    judged = []
-    for path in paths:
-        report = files.read(path)
-        with _complete(path):
-            judged.append(replaying.judged_again(report))
-            text.render(judged[-1])
-            merged.of_shards(judged[-1:])
-    return merged.of_shards(judged)
+    return merged.of_shards([part(path) for path in paths])
+
+
+def part(path: Path) -> dict[str, Any]:
+    """Return a report that is to be merged with others, with the verdict that it supports."""
+    report = files.read(path)
+    with _complete(path):
+        judged = replaying.judged_again(report)
+        text.render(judged)
+        merged.of_shards([judged])
+    return judged
 
 
 def only(rendered: Mapping[str, str]) -> str:
