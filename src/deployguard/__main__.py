@@ -1,8 +1,11 @@
 """`deployguard` and `python -m deployguard`."""
 
+import gc
 import sys
 
 from deployguard import __version__
+
+OBJECTS = 100_000  # made between two looks for garbage: imports and AWS's models leave none
 
 
 def main() -> int:
@@ -10,6 +13,7 @@ def main() -> int:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"deployguard {__version__}\n")
         return 0
+    gc.set_threshold(OBJECTS)
     try:
         from deployguard import cli
 

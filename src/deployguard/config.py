@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from deployguard import kinds, webhook
+from deployguard import kinds
 from deployguard.option import (
     ASKING,
     CHANGING,
@@ -28,12 +28,13 @@ from deployguard.option import (
     stamped,
 )
 from deployguard.report.forms import FORMS
-from deployguard.routes.nouns import SOURCES
+from deployguard.traffic import SOURCES
 
 PREFIX = "DEPLOYGUARD_"
 FLAG_ONLY = {"build_id"}  # one that stays around would give two builds one id
 CANARY_HOLD_CAP_MS = 10_000
-SECRETS = (webhook.SECRET,)  # in the environment alone, and no settings
+WEBHOOK_SECRET = "DEPLOYGUARD_WEBHOOK_SECRET"  # noqa: S105 - its name
+SECRETS = (WEBHOOK_SECRET,)  # in the environment alone, and no settings
 
 
 class Settings(BaseSettings):

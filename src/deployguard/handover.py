@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from deployguard import ci, webhook
+from deployguard import ci
 from deployguard.errors import ConfigurationError, DeployguardError
-from deployguard.report import files, github, markdown, reading
+from deployguard.report import files
 from deployguard.report.forms import FORMS
 from deployguard.run import REPAIRS
 
@@ -63,6 +63,8 @@ def to_ci(
     complain: Complain,
 ) -> str:
     """Hand the results to later steps and the summary to readers; return workflow commands."""
+    from deployguard.report import github, markdown, reading
+
     is_github = ci.detect(environ) is ci.Provider.GITHUB
     told = {**reading.outputs(report), **outputs}
     if report["command"] in REPAIRS:  # what came before has told the rest, where both are one step
@@ -79,6 +81,8 @@ def to_webhook(
     report: Mapping[str, Any], url: str, environ: Mapping[str, str], *, complain: Complain
 ) -> None:
     """Send the report to where the user wants it."""
+    from deployguard import webhook
+
     with _survived(complain):
         webhook.send(report, url, environ=environ)
 

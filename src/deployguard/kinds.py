@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from deployguard import lease, webhook
 from deployguard.model import LATEST
 from deployguard.report.forms import FORMS
-from deployguard.routes.nouns import SOURCES
+from deployguard.traffic import SOURCES
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -58,6 +57,8 @@ def _of(known: Collection[str]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
 
 
 def _alias(value: str) -> str:
+    from deployguard import lease
+
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value) or value.isdigit():
         raise ValueError("expected the name of an alias: letters, digits, - and _, not all digits")
     if value == lease.ALIAS:
@@ -85,6 +86,8 @@ def _age(value: str) -> str:
 
 
 def _web_hook(value: str) -> str:
+    from deployguard import webhook
+
     if problem := webhook.doubt(value):
         raise ValueError(problem)
     return value

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from deployguard.aws import identity
-from deployguard.aws.session import Session
-from deployguard.config import Settings
-from deployguard.doctor.facts import Place
+from typing import TYPE_CHECKING
+
 from deployguard.errors import Refusal
-from deployguard.target import Target
+
+if TYPE_CHECKING:
+    from deployguard.aws.session import Session
+    from deployguard.config import Settings
+    from deployguard.doctor.facts import Place
+    from deployguard.target import Target
 
 
 def refuse_elsewhere(session: Session, settings: Settings, target: Target) -> None:
     """Refuse to work where nobody expected it; ask nothing where nothing is pinned."""
     if not (settings.expect_account or settings.expect_region or settings.expect_endpoint):
         return
+    from deployguard.aws import identity
+
     account = target.account or ("" if settings.expect_account is None else None)
     refuse_unexpected(identity.place(session, account=account), settings)
 

@@ -21,10 +21,11 @@ LONGEST_MESSAGE = 4_000
 LONGEST_DOTENV_VALUE = 512
 
 NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-PART = re.compile(r"`[^`]+`|[^\s`]+|`")
-WORD = re.compile(r"\(?[^\W\d_][^\W_]*(?:['-][^\W_]+)*[.,;:!?)]{0,2}|\d+(?:\.\d+)?%?[,;:]?|[,.;:)]")
+# Compiled when they are first used, because most runs show little that needs them.
+PART = r"`[^`]+`|[^\s`]+|`"
+WORD = r"\(?[^\W\d_][^\W_]*(?:['-][^\W_]+)*[.,;:!?)]{0,2}|\d+(?:\.\d+)?%?[,;:]?|[,.;:)]"
 MERMAID = str.maketrans({char: f"#{ord(char)};" for char in '"#&<>`[]{}()|\\;'})
-NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def log(text: str) -> str:
@@ -54,7 +55,7 @@ def html(text: str) -> str:
 
 def xml(text: str) -> str:
     """Return text that XML 1.0 can hold; what writes the XML escapes its markup."""
-    return NOT_XML.sub("\ufffd", log(text))
+    return re.sub(NOT_XML, "\ufffd", log(text))
 
 
 def markdown(text: str) -> str:
@@ -74,11 +75,11 @@ def prose(text: str) -> str:
 
     So no `@name` is notified, and no `#1` or address becomes a link.
     """
-    return PART.sub(lambda part: _word(part[0]), line(text).strip())
+    return re.sub(PART, lambda part: _word(part[0]), line(text).strip())
 
 
 def _word(text: str) -> str:
-    if WORD.fullmatch(text):
+    if re.fullmatch(WORD, text):
         return text
     code = text.rstrip(".,;") or text
     return markdown(code.strip("`") or code) + text[len(code) :]

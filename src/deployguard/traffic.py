@@ -7,6 +7,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SHOWN = 3
+SOURCES = {  # what `--sources` names, and what is read for it
+    "mappings": "event source mappings",
+    "policies": "resource policies",
+    "urls": "function URLs",
+    "destinations": "destinations of functions",
+    "rules": "EventBridge rules",
+    "schedules": "EventBridge schedules",
+    "pipes": "EventBridge pipes",
+    "state-machines": "state machines",
+    "rest-apis": "REST APIs",
+    "http-apis": "HTTP and WebSocket APIs",
+    "buckets": "S3 notifications",
+    "topics": "SNS subscriptions",
+    "load-balancers": "load balancer targets",
+    "metrics": "invocations that CloudWatch counted",
+}
 
 
 class Use(StrEnum):

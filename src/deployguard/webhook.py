@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from deployguard import safe
+from deployguard.config import WEBHOOK_SECRET
 from deployguard.errors import ConfigurationError
 
-SECRET = "DEPLOYGUARD_WEBHOOK_SECRET"  # noqa: S105 - its name
 ATTEMPTS = 3
 CONNECT_S, ANSWER_S = 5.0, 10.0
 PATIENCE_S = 20.0  # for all attempts, however slowly each of them is answered
@@ -52,7 +52,7 @@ def send(report: Mapping[str, Any], url: str, *, environ: Mapping[str, str]) -> 
     """
     body = safe.json(without_evidence(report)).encode()
     ended: list[str] = []
-    headers = headers_of(body, environ.get(SECRET, ""))
+    headers = headers_of(body, environ.get(WEBHOOK_SECRET, ""))
     bundle = environ.get("REQUESTS_CA_BUNDLE") or None
 
     def deliver() -> None:

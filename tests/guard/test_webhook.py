@@ -23,6 +23,7 @@ import pytest
 import trustme
 
 from deployguard import webhook
+from deployguard.config import WEBHOOK_SECRET
 from tests.guard.world import Team, eventually
 from tests.unit.form_cases import REPORTS
 
@@ -127,7 +128,7 @@ def sent(saved: Path, url: str, **environment: str) -> tuple[int, str]:
 
 def test_a_run_posts_its_report_without_the_evidence(team: Team, receiver: Receiver) -> None:
     team.ship("b1")
-    secret = {webhook.SECRET: SECRET}
+    secret = {WEBHOOK_SECRET: SECRET}
     finished = team.check("--webhook", receiver.url, **receiver.trust, **secret)
     assert finished.exit_code == 0, finished.err
     ((headers, body),) = receiver.got

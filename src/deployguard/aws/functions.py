@@ -44,6 +44,12 @@ COUNTED = (
 )
 
 
+def begin(session: Session, name: str) -> None:
+    """Begin to read a function, which is what everything begins with."""
+    get = session.functions.get_function
+    session.begin(f"read function {name}", get, FunctionName=name)
+
+
 def function(session: Session, name: str, *, qualifier: str | None = None) -> Function:
     """Read a function, or one of its versions; raise NotFound where there is none."""
     named = f"{name}:{qualifier}" if qualifier else name

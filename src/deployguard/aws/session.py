@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 
 from deployguard.aws import failures
+from deployguard.aws.aside import begun
 from deployguard.aws.common import Common
 from deployguard.errors import AwsFailure, ConfigurationError
 
@@ -64,6 +66,7 @@ class Session:
         self._ahead_s = 0.0  # AWS's clock, less this process's monotonic one
         self._has_asked = False
         self.announce: Callable[[str, str], None] = lambda *_: None  # told service and endpoint
+        self._begun: dict[str, Future[Any]] = {}
         self.common: Common | None = None  # where what others read is known, and what this reads
         # Where many have to hurry at once, making clients anew would take what time is left.
         self.is_one_of_many = False
@@ -125,10 +128,21 @@ class Session:
         def ask() -> T:
             return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
 
-        if self.common is None:
-            return ask()
-        question = json.dumps([doing, call.__name__, named], sort_keys=True, default=str)
-        return self.common.answer(question, ask, until=self.deadline)
+        if self.common is not None:
+            question = json.dumps([doing, call.__name__, named], sort_keys=True, default=str)
+            return self.common.answer(question, ask, until=self.deadline)
+        answer: Future[T] | None = self._begun.pop(doing, None)
+        return ask() if answer is None else answer.result()
+
+    def begin(
+        self, doing: str, call: Callable[P, T], *arguments: P.args, **named: P.kwargs
+    ) -> None:
+        """Begin a read; the next one that does the same waits for its answer."""
+
+        def ask() -> T:
+            return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
+
+        self._begun[doing] = begun(ask, doing)
 
     def read_all(
         self, doing: str, call: Callable[..., Any], member: str, **named: Any

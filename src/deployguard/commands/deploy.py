@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from deployguard import guard
 from deployguard.commands import function
 
 
 def check(parsed: argparse.Namespace) -> int:
     """Deploy a version, judge it, and put everything back unless it is FRESH."""
-    return function.run(parsed, guard.check)
+    return function.run(parsed, "guard", "check")
 
 
 def verify(parsed: argparse.Namespace) -> int:
     """Judge what runs."""
-    return function.run(parsed, guard.verify)
+    return function.run(parsed, "guard", "verify")
 
 
 def refresh(parsed: argparse.Namespace) -> int:
     """Replace containers."""
-    from deployguard import refresh
-
-    return function.run(parsed, refresh.refresh)
+    return function.run(parsed, "refresh", "refresh")
 
 
 def rollback(parsed: argparse.Namespace) -> int:
     """Deploy what was live before."""
-    return function.run(parsed, guard.rollback)
+    return function.run(parsed, "guard", "rollback")

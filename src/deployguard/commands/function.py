@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from deployguard.fleet.story import Story
 
 
-def run(parsed: argparse.Namespace, story: Story) -> int:
+def run(parsed: argparse.Namespace, module: str, name: str) -> int:
     """Run a story on the function that is named, or on every one of the fleet."""
     from deployguard import handover, pins
+    from deployguard.aws import functions
     from deployguard.run import Record
     from deployguard.target import target_of
 
@@ -26,7 +28,7 @@ def run(parsed: argparse.Namespace, story: Story) -> int:
     if settings.all and parsed.command in FLEETS:
         from deployguard.commands import fleet
 
-        return fleet.run(parsed, story)
+        return fleet.run(parsed, _story(module, name))
     target = target_of(settings.function)
     if not settings.dry_run:
         handover.prepare(Path(settings.report_dir), parsed.command, forms=settings.reports)
@@ -35,7 +37,8 @@ def run(parsed: argparse.Namespace, story: Story) -> int:
     try:
         with run.resources, begin.signals(run):
             pins.refuse_elsewhere(run.session, settings, target)
-            steps = story(run, settings, target)
+            functions.begin(run.session, target.name)  # and import the story meanwhile
+            steps = _story(module, name)(run, settings, target)
     except (DeployguardError, Interrupted) as error:
         record.error, steps = error, None
     except Exception as bug:
@@ -49,3 +52,8 @@ def run(parsed: argparse.Namespace, story: Story) -> int:
         handover.outputs_to_ci(os.environ, outputs=outputs, folder=folder, complain=console.warn)
         return 0
     return end.finish(record, settings, seconds=run.now)
+
+
+def _story(module: str, name: str) -> Story:
+    story: Story = getattr(import_module(f"deployguard.{module}"), name)
+    return story

@@ -6,9 +6,10 @@ from deployguard import discover
 from deployguard.aws import sources
 from deployguard.config import Settings
 from deployguard.routes import resolve, served
-from deployguard.routes.nouns import SOURCES, Audit
+from deployguard.routes.nouns import Audit
 from deployguard.run import Run
 from deployguard.target import Target
+from deployguard.traffic import SOURCES
 
 
 def audit(run: Run, settings: Settings, target: Target) -> Audit:

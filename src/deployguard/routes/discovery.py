@@ -11,9 +11,9 @@ from deployguard.errors import AccessDenied
 from deployguard.model import Evidence
 from deployguard.resources import Function
 from deployguard.routes import served
-from deployguard.routes.nouns import SOURCES, Served
+from deployguard.routes.nouns import Served
 from deployguard.run import Run
-from deployguard.traffic import Unread, Use
+from deployguard.traffic import SOURCES, Unread, Use
 
 AUTO_S = 30.0  # after which a check does not wait for the rest, unless that is required
 # CloudWatch counts our own probes of versions and aliases, too, and cannot tell them from traffic.

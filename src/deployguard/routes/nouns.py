@@ -1,4 +1,4 @@
-"""The nouns of an audit: where callers are sought, and where each of them ends."""
+"""The nouns of an audit: where each caller ends."""
 
 from __future__ import annotations
 
@@ -8,23 +8,6 @@ from enum import StrEnum
 
 from deployguard.model import Expected
 from deployguard.traffic import Caller, Unread, Use
-
-SOURCES = {  # what `--sources` names, and what is read for it
-    "mappings": "event source mappings",
-    "policies": "resource policies",
-    "urls": "function URLs",
-    "destinations": "destinations of functions",
-    "rules": "EventBridge rules",
-    "schedules": "EventBridge schedules",
-    "pipes": "EventBridge pipes",
-    "state-machines": "state machines",
-    "rest-apis": "REST APIs",
-    "http-apis": "HTTP and WebSocket APIs",
-    "buckets": "S3 notifications",
-    "topics": "SNS subscriptions",
-    "load-balancers": "load balancer targets",
-    "metrics": "invocations that CloudWatch counted",
-}
 
 
 class Outcome(StrEnum):

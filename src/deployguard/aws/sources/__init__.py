@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from functools import partial
-from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from deployguard.aws import policies
+from deployguard.aws.aside import begun
 from deployguard.aws.sources import (
     buckets,
     destinations,
@@ -30,14 +30,13 @@ from deployguard.aws.turnstile import Turnstile
 from deployguard.hazards import Grant
 from deployguard.resources import Function
 from deployguard.routes.names import Callee
-from deployguard.routes.nouns import SOURCES, Served
+from deployguard.routes.nouns import Served
 from deployguard.routes.policies import caller
-from deployguard.traffic import Caller, Unread
+from deployguard.traffic import SOURCES, Caller, Unread
 
 if TYPE_CHECKING:
     from deployguard.run import Run
 
-T = TypeVar("T")
 PROGRESS_S = 5.0
 CHECKPOINT_S = 0.5  # after which a signal is noticed at the latest
 
@@ -93,10 +92,10 @@ class Reading:
                 return []
             return list(policies.grants(session, function.name, served.qualifiers))
 
-        grants = _begin(granted, "policies of all qualifiers")
+        grants = begun(granted, "policies of all qualifiers")
         asked = Asked(session, Callee(function.arn), served, grants.result)
         self._found: dict[str, list[Caller | Unread]] = {name: [] for name in wanted}
-        self._begun = {_begin(partial(self._read, name, asked), name): name for name in wanted}
+        self._begun = {begun(partial(self._read, name, asked), name): name for name in wanted}
 
     def callers(self, tell: Callable[[str], None]) -> tuple[tuple[Caller, ...], tuple[Unread, ...]]:
         """Wait for all that is read in time, and tell how it goes.
@@ -141,17 +140,3 @@ class Reading:
         unread = sum(isinstance(item, Unread) for item in self._found[name])
         unknown = f", {unread} not read" if unread else ""
         return f"{SOURCES[name]}: {len(self._found[name]) - unread} found{unknown}"
-
-
-def _begin(do: Callable[[], T], name: str) -> Future[T]:
-    """Do something in a thread of its own."""
-    future: Future[T] = Future()
-
-    def settle() -> None:
-        try:
-            future.set_result(do())
-        except BaseException as failure:
-            future.set_exception(failure)
-
-    Thread(target=settle, name=name, daemon=True).start()
-    return future
