@@ -243,9 +243,9 @@ class Settings(BaseSettings):
         metavar="N",
         group=EVIDENCE,
     )
-    hold_ms: int = option(
-        500,
-        "how long a probe holds its container, in milliseconds",
+    hold_ms: int | None = option(
+        None,
+        "milliseconds for which a probe holds its container (default: until the last has arrived)",
         *JUDGING,
         "doctor",
         ge=0,
