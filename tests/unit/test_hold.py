@@ -108,11 +108,11 @@ def test_a_round_whose_probes_were_not_held_together_is_no_proof(
         assert assess(*(each for each, _ in found)) is not Claim.EXHAUSTIVE
 
 
-@given(st.integers(0, 8), trips)
+@given(trips)
 def test_a_hold_that_was_too_short_is_longer_than_the_latest_arrival_the_next_time(
-    warm: int, late: list[float]
+    late: list[float],
 ) -> None:
-    containers = pool(warm)
+    containers = pool(len(late))
     first, _ = containers.burst(1, late, 0.02)
     second, together = containers.burst(2, late, next_ms(first, size=len(late)) / 1000)
     assert together
