@@ -37,12 +37,12 @@ def test_a_hold_that_is_too_short_never_exhausts_the_containers(team: Team) -> N
 def test_a_late_arrival_lengthens_the_hold_until_the_containers_are_exhausted(team: Team) -> None:
     team.ship("b1")
     team.warm(4)
-    team.lab.fault(operation="Invoke", kind="delay", seconds=0.9, nth=3)
+    team.lab.fault(operation="Invoke", kind="delay", seconds=0.7, nth=3)
     finished = verify(team)
     assert finished.exit_code == 0, finished.out
     first, second, *_ = held(finished)
-    assert first < 0.9
-    assert second > 2 * 0.9
+    assert first < 0.7
+    assert second > 2 * 0.7
     assert len(rounds(finished)) > 2
 
 
