@@ -27,9 +27,7 @@ from deployguard.lab.client import Client
 FUNCTION = "bench"
 ROLE = "arn:aws:iam::123456789012:role/bench"
 BY_HAND = Path(__file__).parent / "by_hand"
-WAITING_S = (
-    3.0  # the version's canary is held 0.5 s, the alias settles 2 s, the last are held 0.5 s
-)
+WAITING_S = 2.1  # the alias settles for 2 s, and its last canaries are held for 0.1 s
 CHECK = (sys.executable, "-m", "deployguard", "check", FUNCTION)
 COMMANDS: dict[str, Sequence[str]] = {
     "check --routes off": [*CHECK, "--routes", "off"],

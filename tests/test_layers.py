@@ -61,6 +61,7 @@ PURE = {
     "history/render",
     "history/served",
     "hazards",
+    "hold",
     "hooks/appspec",
     "hooks/task",
     "judge",

@@ -14,16 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import urllib3
 
-HOLD_MS = 500
+HOLD_MS = 100
 PROBES = 5
 SETTLE_S = 2.0
 name, alias = sys.argv[1], "live"
 lam, ecr = boto3.client("lambda"), boto3.client("ecr")
 
 
-def probe(qualifier: str) -> None:
+def probe(qualifier: str, *, hold_ms: int = HOLD_MS) -> None:
     """Invoke once and insist on the build that was shipped."""
-    canary = {"canary": 1, "nonce": secrets.token_hex(16), "hold_ms": HOLD_MS}
+    canary = {"canary": 1, "nonce": secrets.token_hex(16), "hold_ms": hold_ms}
     answer = lam.invoke(
         FunctionName=name, Qualifier=qualifier, Payload=json.dumps({"deployguard": canary})
     )
@@ -52,7 +52,7 @@ version = lam.publish_version(
     CodeSha256=latest["Configuration"]["CodeSha256"],
     RevisionId=latest["Configuration"]["RevisionId"],
 )["Version"]
-probe(version)
+probe(version, hold_ms=0)
 lam.update_alias(
     FunctionName=name,
     Name=alias,

@@ -2,7 +2,7 @@
 # What `deployguard check` does, as AWS CLI calls: the same calls, the same waiting.
 set -euo pipefail
 
-name=$1 alias=live hold_ms=500 probes=5 settle_s=2
+name=$1 alias=live hold_ms=100 probes=5 settle_s=2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -42,7 +42,7 @@ echo "${config#sha256:}  $work/config" | sha256sum --check --quiet
 build_id=$(member "['config']['Labels']['dev.deployguard.build-id']" <"$work/config")
 
 version=$(lam publish-version --code-sha256 "$sha" --revision-id "$revision" --query Version)
-probe "$version" 0
+hold_ms=0 probe "$version" 0
 lam update-alias --name $alias --function-version "$version" --revision-id "$alias_revision" \
   --routing-config 'AdditionalVersionWeights={}' >"$work/moved"
 lam get-provisioned-concurrency-config --qualifier $alias >"$work/provisioned" 2>&1 || true

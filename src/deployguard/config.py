@@ -158,9 +158,9 @@ class Settings(BaseSettings):
     max_probes: kinds.Count = evidence(
         1000, "canary invocations to spend in all", *JUDGING, ge=1, le=100_000
     )
-    hold_ms: kinds.Milliseconds = evidence(
-        500,
-        "how long a probe holds its container, in milliseconds",
+    hold_ms: kinds.Milliseconds | None = evidence(
+        None,
+        "milliseconds for which a probe holds its container (default: until the last has arrived)",
         *JUDGING,
         "doctor",
         ge=0,

@@ -6,7 +6,7 @@ probes, which tells us its build, or busy with other traffic. A round *exhausts*
 shown, and the claim needs several such rounds in a row that do not contradict each other:
 
 1. the record is whole: every probe came back with a breadcrumb, all of one version;
-2. the probes overlapped: all were sent before the first container can have been released, and
+2. the probes overlapped: all had arrived before the first container can have been released, and
    no container answered two of them;
 3. enough containers were born after their own probe was sent (cold starts);
 4. it was much larger than the pool that existed before, against pools that AWS may partition;
@@ -200,6 +200,22 @@ def age(crumb: Breadcrumb) -> float:
     return max(crumb.received - crumb.born, crumb.uptime_s - (crumb.released - crumb.received))
 
 
+def arrivals(each: Round) -> Iterator[tuple[float, bool]]:
+    """Yield how long after the first request each probe was in a container, at the latest.
+
+    The second value says whether that container was started for it.
+    """
+    first = min((probe.sent for probe in each.probes), default=0.0)
+    for probe, crumb, answered in _answered(each.probes):
+        in_container = answered - _held(probe, crumb, answered)
+        yield in_container - first, _is_cold_start(probe, crumb, answered)
+
+
+def _held(probe: Probe, crumb: Breadcrumb, answered: float) -> float:
+    """Return how long a container was held, as it says: but no longer than its probe took."""
+    return max(0.0, min(crumb.released - crumb.received, answered - probe.sent))
+
+
 def _is_cold_start(probe: Probe, crumb: Breadcrumb, answered: float) -> bool:
     """Say whether the container was born after the probe that it answered had been sent."""
     held = crumb.released - crumb.received
@@ -236,12 +252,27 @@ def _overlap_flaws(probes: Sequence[Probe], answers: Counter[str]) -> Iterator[s
     """Yield why a round's probes were not all held at once, in distinct containers."""
     if any(count > 1 for count in answers.values()):
         yield "one container answered several probes: they were not held at once (--hold-ms)"
-    held = [(p, crumb.released - crumb.received, at - p.sent) for p, crumb, at in _answered(probes)]
-    if any(not 0 <= hold <= took + CLOCK_SLACK_S for _, hold, took in held):
+    answered = [*_answered(probes)]
+    if any(
+        not 0 <= crumb.released - crumb.received <= at - probe.sent + CLOCK_SLACK_S
+        for probe, crumb, at in answered
+    ):
         yield "a container says that it held a probe for longer than the probe took"
-    last_sent = max(probe.sent for probe in probes)
-    if any(probe.sent + hold <= last_sent for probe, hold, _ in held):
-        yield "a container was free again before the last probe was sent (--hold-ms)"
+    free = min((p.sent + _held(p, crumb, at) for p, crumb, at in answered), default=math.inf)
+    if len(probes) > 1 and free <= max(_last_arrivals(probes)):
+        yield "a container was free again before the last probe had arrived (--hold-ms)"
+
+
+def _last_arrivals(probes: Sequence[Probe]) -> Iterator[float]:
+    """Yield when each probe had arrived at the latest, as far as that can be known.
+
+    NOTE: of one that waits for its container to start only the sending is seen. It came the same
+    way as the others; if it was late, a container that was free took it, and has answered twice.
+    """
+    yield from (probe.sent for probe in probes)
+    for probe, crumb, answered in _answered(probes):
+        if not _is_cold_start(probe, crumb, answered):
+            yield answered - _held(probe, crumb, answered)
 
 
 def _standing(views: Sequence[_View], policy: Policy, *, after: int) -> _Standing:

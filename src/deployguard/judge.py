@@ -159,9 +159,7 @@ def _settled(evidence: Evidence, route: Route, verdict: Verdict, *findings: Find
 def _fixed(evidence: Evidence, route: Route) -> RouteRuling:
     policy = evidence.policy
     streak = _agreeing(evidence, route)
-    span = max((p.answered or p.sent for p in streak), default=0.0) - min(
-        (p.sent for p in streak), default=0.0
-    )
+    span = streak[-1].sent - streak[0].sent if streak else 0.0  # a hold adds nothing to it
     wanted, wanted_span = (
         (1, 0.0) if route.is_one_version else (max(1, policy.agreeing_probes), policy.settle_s)
     )

@@ -171,7 +171,7 @@ class Policy:
 
     min_containers: int = 1
     max_probes: int = 1000
-    hold_ms: int = 500
+    hold_ms: int | None = None  # None: as long as a round takes to arrive, see `hold`
     agreeing_probes: int = 5
     settle_s: float = 2.0  # the agreeing probes of a fixed route span at least this long
     grace_s: float = 15.0  # old answers are tolerated this long after the last change

@@ -159,10 +159,15 @@ def refuse_unsafe(function: Function) -> None:
         )
 
 
-def refuse_long_hold(function: Function, *, hold_ms: int) -> None:
-    """Refuse a hold that the function's own timeout would cut short."""
-    longest = max(0, function.timeout_s * 1000 - HOLD_MARGIN_MS)
-    if hold_ms > longest:
+def longest_hold_ms(function: Function) -> int:
+    """Return what the function's own timeout leaves for a hold."""
+    return max(0, function.timeout_s * 1000 - HOLD_MARGIN_MS)
+
+
+def refuse_long_hold(function: Function, *, hold_ms: int | None) -> None:
+    """Refuse a hold that was asked for and that the function's own timeout would cut short."""
+    longest = longest_hold_ms(function)
+    if hold_ms is not None and hold_ms > longest:
         raise Refusal(
             f"--hold-ms {hold_ms} does not fit into the timeout of {function.name}, "
             f"which is {function.timeout_s} s",

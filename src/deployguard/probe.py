@@ -6,8 +6,9 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
-from deployguard import aging, breadcrumb, burst, judge, safe
+from deployguard import aging, breadcrumb, burst, hold, judge, plan, safe
 from deployguard.aws import canaries, functions, metrics
 from deployguard.breadcrumb import NotABreadcrumb, Replayed
 from deployguard.model import Answer, Evidence, Probe, Round, RouteRuling
@@ -36,7 +37,7 @@ def until_ruled(run: Run, evidence: Evidence) -> Evidence:
         due = [ruled for ruled in open_ones if ruled.resume_at <= run.now]
         sizes = _sizes(evidence, due, ceiling=min(budget, ceiling))
         number = len(evidence.rounds) + 1
-        fired = fire(run, sizes, number=number, hold_ms=evidence.policy.hold_ms)
+        fired = fire(run, sizes, number=number, holds=_holds(run, evidence, sizes))
         throttled = any(probe.answer is Answer.THROTTLED for probe in fired.probes)
         ceiling = max(1, sum(sizes.values()) // 2) if throttled else min(free, ceiling * 2)
         evidence = replace(evidence, rounds=(*evidence.rounds, fired))
@@ -55,8 +56,9 @@ def until_old(run: Run, evidence: Evidence, *, qualifier: str) -> Evidence:
         run.checkpoint()
         if evidence.spent + size > evidence.policy.max_probes:
             break
-        number, hold_ms = len(evidence.aged) + 1, evidence.policy.hold_ms
-        fired = fire(run, {qualifier: size}, number=number, hold_ms=hold_ms, self_test=True)
+        number, sizes = len(evidence.aged) + 1, {qualifier: size}
+        holds = _holds(run, evidence, sizes)
+        fired = fire(run, sizes, number=number, holds=holds, self_test=True)
         evidence = replace(evidence, aged=(*evidence.aged, fired))
         run.saw(fired, evidence, judge.ruling(evidence))
         resume_at = aging.resume_at(evidence)
@@ -78,6 +80,16 @@ def _sizes(evidence: Evidence, due: Sequence[RouteRuling], *, ceiling: int) -> d
         largest = max(sizes, key=lambda qualifier: sizes[qualifier])
         sizes[largest] = max(1, sizes[largest] - over)
     return sizes
+
+
+def _holds(run: Run, evidence: Evidence, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return for how many milliseconds the probes of each qualifier are to hold."""
+    before = (*evidence.rounds, *evidence.aged)
+    asked, longest = evidence.policy.hold_ms, plan.longest_hold_ms(run.function)
+    return {
+        qualifier: hold.next_ms(before, size, asked_ms=asked, longest_ms=longest)
+        for qualifier, size in sizes.items()
+    }
 
 
 def _free(run: Run, evidence: Evidence) -> int:
@@ -104,12 +116,15 @@ def fire(
     sizes: Mapping[str, int],
     *,
     number: int = 1,
-    hold_ms: int = 0,
+    holds: Mapping[str, int] = MappingProxyType({}),
     self_test: bool = False,
 ) -> Round:
-    """Send so many canaries to each qualifier at once, and read what comes back."""
+    """Send so many canaries to each qualifier at once, and read what comes back.
+
+    They hold their containers for so many milliseconds; not at all where nothing is said.
+    """
     wanted = [
-        (qualifier, secrets.token_hex(16), hold_ms)
+        (qualifier, secrets.token_hex(16), holds.get(qualifier, 0))
         for qualifier, size in sizes.items()
         for _ in range(size)
     ]

@@ -115,6 +115,8 @@ def test_a_terminal_that_becomes_narrower_still_shows_one_frame_that_fits(failin
         "$LATEST",
         "--grace",
         "5",
+        "--hold-ms",
+        "500",  # so that it is resized between two frames, and not while one is written
         then=(is_probing, lambda master: terminal.resize(master, 40)),
     )
     assert terminal.exit_code == 10

@@ -242,6 +242,28 @@ def test_closed_tls_connections_are_noticed_before_anything_is_sent(
     assert served.connections == 9
 
 
+def test_half_of_the_connections_closed_amid_a_burst_leave_half_unknown_and_sent_once(
+    server_tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    async def close_every_other(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if len(served.heads) % 2:
+            writer.close()
+        else:
+            await say_ok(served, reader, writer)
+
+    with serving(close_every_other, tls=server_tls) as served:
+        url = f"https://localhost:{served.port}"
+        with Connections(url, tls=trusting) as connections:
+            burst = connections.fire(requests(url, 50), deadline_s=10)
+    unknown = [reply for reply in burst.replies if reply.answered is None]
+    assert len(unknown) == 25
+    assert all(reply.sent is not None and reply.error for reply in unknown)
+    assert {reply.status for reply in burst.replies if reply.answered} == {200}
+    assert (len(served.heads), served.connections) == (50, 50)
+
+
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
@@ -397,17 +419,17 @@ def test_connections_spread_over_addresses_and_alternate_families() -> None:
     assert [name for _, name in origin.in_turn(addresses, 1)] == ["b", "d", "a", "e", "c"]
 
 
-def test_an_ipv6_literal_is_reached() -> None:
+def test_fifty_requests_to_an_ipv6_literal_are_in_flight_at_once() -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
     except OSError as error:
         pytest.skip(f"no ::1 on this machine: {error}")
-    with serving(say_ok, host="::1") as served:
+    with serving(together(50), host="::1") as served:
         url = f"http://[::1]:{served.port}"
         with Connections(url) as connections:
-            (reply,) = connections.fire(requests(url), deadline_s=5).replies
-    assert reply.status == 200
+            burst = connections.fire(requests(url, 50), deadline_s=10)
+    assert [reply.status for reply in burst.replies] == [200] * 50
     assert f"Host: [::1]:{served.port}\r\n".encode() in served.heads[0]
 
 
@@ -434,13 +456,13 @@ async def relay(served: Served, reader: asyncio.StreamReader, writer: asyncio.St
 def test_https_goes_through_a_connect_proxy_with_its_credentials(
     server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
-    with serving(together(20), tls=server_tls) as served, serving(relay) as proxy:
+    with serving(together(50), tls=server_tls) as served, serving(relay) as proxy:
         url = f"https://localhost:{served.port}"
         through = f"http://user:p%40ss@127.0.0.1:{proxy.port}"
         with Connections(url, tls=trusting, proxy=through) as connections:
-            burst = connections.fire(requests(url, 20), deadline_s=10)
-    assert [reply.status for reply in burst.replies] == [200] * 20
-    assert len(proxy.heads) == 20
+            burst = connections.fire(requests(url, 50), deadline_s=10)
+    assert [reply.status for reply in burst.replies] == [200] * 50
+    assert len(proxy.heads) == 50
     head = proxy.heads[0].decode()
     assert head.startswith(f"CONNECT localhost:{served.port} HTTP/1.1\r\n")
     secret = base64.b64encode(b"user:p@ss").decode()
@@ -513,6 +535,21 @@ def test_too_few_file_handles_are_refused_before_anything_is_opened() -> None:
         with Connections(url) as connections, pytest.raises(Refusal, match="open files; the limit"):
             connections.open(2**31 - 200)
     assert served.connections == 0
+
+
+def test_a_soft_limit_of_file_handles_is_raised() -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with serving(together(50)) as served:
+        url = f"http://127.0.0.1:{served.port}"
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (60, hard))
+            with Connections(url) as connections:
+                burst = connections.fire(requests(url, 50), deadline_s=10)
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (50 + 128, hard)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [reply.status for reply in burst.replies] == [200] * 50
 
 
 def test_a_request_for_another_host_is_a_mistake() -> None:

@@ -160,7 +160,7 @@ def test_a_stricter_policy_is_not_met(policy: Policy, words: str) -> None:
         (2, 3, crumbled(released=0.0), "held a probe for longer than the probe took"),
         (2, 3, crumbled(released=2e9), "held a probe for longer than the probe took"),
         (2, 3, lambda p: replace(p, answered=None), "have no time of arrival"),
-        (2, 3, lambda p: replace(p, sent=19.4), "free again before the last probe was sent"),
+        (2, 3, lambda p: replace(p, sent=19.4), "free again before the last probe had arrived"),
         (2, 14, crumbled(invocation=2), "4 cold starts among 15 probes"),
         (2, 14, crumbled(initialization_type="provisioned-concurrency"), "4 cold starts"),
         (2, 14, crumbled(uptime_s=2.0), "4 cold starts among 15 probes"),

@@ -306,6 +306,14 @@ def test_old_answers_that_end_within_the_grace_fail_no_deploy() -> None:
     assert (ruling.verdict, ruling.decided) == (Verdict.FRESH, True)
 
 
+def test_probes_that_are_sent_at_once_and_held_for_long_do_not_settle_a_move() -> None:
+    at_once = [probe(1.0, container=n) for n in range(5)]
+    held = [replace(each, answered=(each.answered or 0.0) + 10) for each in at_once]
+    ruling = judge.ruling(evidence(held))
+    assert (ruling.verdict, ruling.decided) == (Verdict.INCONCLUSIVE, False)
+    assert judge.ruling(evidence(held, [probe(3.0)])).verdict is Verdict.FRESH
+
+
 def test_old_answers_after_the_grace_decide() -> None:
     ruling = judge.ruling(evidence([probe(15.5, version="1", build="b1")]))
     assert (ruling.verdict, ruling.decided) == (Verdict.STALE, True)

@@ -71,13 +71,18 @@ class NothingSent(Exception):
 
 
 def drive(tasks: Iterable[Steps], *, deadline: float) -> None:
-    """Run the tasks side by side; at the deadline the unfinished ones get a TimeoutError."""
+    """Run the tasks side by side; at the deadline the unfinished ones get a TimeoutError.
+
+    All take their first step before anything else is done, so that they start close together.
+    """
     with selectors.DefaultSelector() as selector:
-        for task in tasks:
-            _advance(selector, task, None)
+        for task, wait in [(task, next(task, None)) for task in tasks]:
+            if wait is not None:
+                sock, events = wait
+                selector.register(sock.fileno(), events, task)
         while selector.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _ in selector.select(left):
-                _advance(selector, key.data, key)
+                _advance(selector, key)
         for key in [*selector.get_map().values()]:
             try:
                 key.data.throw(TimeoutError())
@@ -85,19 +90,14 @@ def drive(tasks: Iterable[Steps], *, deadline: float) -> None:
                 selector.unregister(key.fd)
 
 
-def _advance(
-    selector: selectors.BaseSelector, task: Steps, before: selectors.SelectorKey | None
-) -> None:
+def _advance(selector: selectors.BaseSelector, before: selectors.SelectorKey) -> None:
     try:
-        sock, events = next(task)
+        _, events = next(before.data)
     except StopIteration:
-        if before:
-            selector.unregister(before.fd)
+        selector.unregister(before.fd)
         return
-    if before is None:
-        selector.register(sock.fileno(), events, task)
-    elif before.events != events:
-        selector.modify(before.fd, events, task)
+    if before.events != events:
+        selector.modify(before.fd, events, before.data)
 
 
 def patiently(
@@ -157,7 +157,8 @@ def tunnel(sock: socket.socket, endpoint: SplitResult, proxy: SplitResult) -> St
 
 
 def hear(line: Line, heard: Heard, max_body: int) -> Steps:
-    """Take in one whole answer."""
+    """Take in one whole answer; none is there at once, so that the next task may go on."""
+    yield line.sock, selectors.EVENT_READ
     while not isinstance(event := (yield from _event(line)), h11.EndOfMessage):
         if isinstance(event, h11.Response):
             heard.status = event.status_code

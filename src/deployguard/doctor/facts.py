@@ -71,7 +71,7 @@ class Facts:
     provisioned: Provisioned | Unread | None
     unreserved: int | None  # concurrency that the account leaves; None where it is not known
     in_use: int | Unread
-    hold_ms: int
+    hold_ms: int | None
     probe: Probe | None
     permissions: tuple[Permission, ...]
     how_permitted: str = ""  # why IAM did not say what the role may do

@@ -45,7 +45,7 @@ def _of_state(function: Function) -> Check:
     return found("state", "DG106", seen, severity=Severity.WARNING)
 
 
-def _of_timeout(function: Function, *, hold_ms: int) -> Check:
+def _of_timeout(function: Function, *, hold_ms: int | None) -> Check:
     try:
         plan.refuse_long_hold(function, hold_ms=hold_ms)
     except Refusal as refusal:
