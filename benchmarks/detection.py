@@ -4,14 +4,15 @@ python -m benchmarks.detection [--runs 300] [--real 6] [--only WORDS] [--publish
 
 The decisions are the product's own (`judge`, `coverage`); only the cloud is a model, in
 `benchmarks/cloud_model`. A sample of the grid is played for real, by the command line against the
-lab, and has to end as the model does. `--publish` keeps what was found in docs/detection.json,
-from which `make docs` writes the table and the picture of docs/detection.md.
+lab, and has to end as the model does. `--publish` keeps what was found in docs/detection.json, and
+writes the tables and the picture of docs/detection.md from it, as `make docs` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -55,7 +56,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="", help="cells whose name holds this; notes nothing")
-    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name}")
+    parser.add_argument("--publish", action="store_true", help="write docs/detection.md")
     options = parser.parse_args()
     began = time.monotonic()
     ended = list(run_grid(options))
@@ -64,11 +65,10 @@ def main() -> int:
     compared = list(told(agreement.compare(runs=options.real, seed=options.seed)))
     note(ended)
     print(f"{time.monotonic() - began:.0f} s")
-    if options.publish:
-        document = {"seed": options.seed, "cells": list(map(as_json, ended))}
-        document["sample"] = list(map(sample_as_json, compared))
-        PUBLISHED.write_text(json.dumps(document, indent=1) + "\n")
-    return 0 if all(each.agrees for each in compared) else 1
+    has_agreed = all(each.agrees for each in compared)
+    if options.publish and has_agreed:
+        publish(ended, compared, seed=options.seed)
+    return 0 if has_agreed else 1
 
 
 def run_grid(options: argparse.Namespace) -> Iterator[Ended]:
@@ -137,6 +137,14 @@ def note(ended: list[Ended]) -> None:
     assert centre.good is not None
     per_container = centre.good[OURS].per_container
     figures.note("detection: probes per container of a good deploy", per_container, at_most=8.0)
+
+
+def publish(ended: list[Ended], compared: list[Compared], *, seed: int) -> None:
+    """Keep what was found, and write the page and the picture that show it."""
+    cells, sample = list(map(as_json, ended)), list(map(sample_as_json, compared))
+    document = {"seed": seed, "cells": cells, "sample": sample}
+    PUBLISHED.write_text(json.dumps(document, indent=1) + "\n")
+    subprocess.run([sys.executable, str(PUBLISHED.with_name("generate.py"))], check=True)
 
 
 def as_json(ended: Ended) -> dict[str, Any]:
