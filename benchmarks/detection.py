@@ -1,6 +1,6 @@
 """How often old containers are found, over a model of Lambda's pools, and by whom.
 
-python -m benchmarks.detection [--runs 300] [--real 6] [--only WORDS] [--publish]
+python -m benchmarks.detection [--runs 100] [--real 6] [--only WORDS] [--publish]
 
 The decisions are the product's own (`judge`, `coverage`); only the cloud is a model, in
 `benchmarks/cloud_model`. A sample of the grid is played for real, by the command line against the
@@ -51,7 +51,7 @@ class Ended:
 def main() -> int:
     """Run the grid and the sample; 1 where the two do not agree."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
-    parser.add_argument("--runs", type=int, default=300, help="per cell (default 300)")
+    parser.add_argument("--runs", type=int, default=100, help="per cell (default 100)")
     parser.add_argument("--real", type=int, default=6, help="runs of each of the sample's cells")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
