@@ -51,7 +51,7 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
 	  examples/github/deploy.yml
 
-bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on, and write docs/detection.md; ARGS="burst check" for some
+bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on, into docs too; ARGS="burst check" for some
 	@$(INSIDE) -m benchmarks --publish $(ARGS)
 
 matrix: $(VENV)/dev.stamp ## break every call off in every way, and write docs/safety-matrix.md
