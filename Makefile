@@ -52,8 +52,8 @@ lint: $(VENV)/dev.stamp ## check style, types, workflows and schemas
 	$(BIN)/zizmor --offline --strict-collection --no-progress action.yml .github/workflows \
 	  examples/github/*.yml
 
-bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on; ARGS="burst check" for some
-	@$(INSIDE) -m benchmarks $(ARGS)
+bench: $(VENV)/dev.stamp ## measure what the design's numbers rest on, into docs too; ARGS="burst check" for some
+	@$(INSIDE) -m benchmarks --publish $(ARGS)
 
 matrix: $(VENV)/dev.stamp ## break every call off in every way, and write docs/safety-matrix.md
 	$(INSIDE) -m tests.proof

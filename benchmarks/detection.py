@@ -1,303 +1,182 @@
-"""How often the judge is wrong, over a model of Lambda's pools: `python -m benchmarks.detection`.
+"""How often old containers are found, over a model of Lambda's pools, and by whom.
 
-The decisions are the product's own (`judge`, `coverage`); only the cloud is a model. Each run
-builds a pool of warm containers, some of them stale, and probes until the judge has decided or the
-probes are used up. Beside it stand the checks that people write by hand.
+python -m benchmarks.detection [--runs 100] [--real 6] [--only WORDS] [--publish]
+
+The decisions are the product's own (`judge`, `coverage`); only the cloud is a model, in
+`benchmarks/cloud_model`. A sample of the grid is played for real, by the command line against the
+lab, and has to end as the model does. `--publish` keeps what was found in docs/detection.json, and
+writes the tables and the picture of docs/detection.md from it, as `make docs` does.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import random
+import json
+import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
 
-from deployguard import judge
-from deployguard.model import (
-    LATEST,
-    Answer,
-    Breadcrumb,
-    Evidence,
-    Expected,
-    Link,
-    Mode,
-    Policy,
-    Probe,
-    Round,
-    Route,
-    Stamp,
-    Verdict,
-)
+from benchmarks import figures
+from benchmarks.cloud_model import agreement, grid
+from benchmarks.cloud_model.agreement import Compared
+from benchmarks.cloud_model.count import Job, Result, bound_of_all, tally
+from benchmarks.cloud_model.grid import Cell
+from benchmarks.cloud_model.methods import METHODS, OURS
 
-UPDATED, BORN = -601.0, -600.0  # the build ids alone tell old containers from new ones
-HOLD_S = 0.5
-TRIP_S = 0.01
-COLD_S = 0.3
-PAUSE_S = 2.0
-ACCOUNT_SHARE = 500  # half of the usual account limit of 1,000
-NEW, OLD = Stamp("new"), Stamp("old")
-DIGEST = "sha256:" + "0" * 64
+PUBLISHED = Path(__file__).parents[1] / "docs" / "detection.json"
+HEAD = f"{'':58}{'method':<27}{'STALE':>8}{'FRESH':>8}{'INCONCL.':>9}{'wrong':>8}{'probes':>9}"
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One row of the table."""
+class Ended:
+    """A cell of the grid, and what each method came to with and without old containers."""
 
-    routing: str = "mru"
-    partitions: int = 1
-    stale: float = 1  # a number of containers from 1 up, a share below
-    foreign: float = 0.0  # share of the pool that other traffic holds during a round
+    cell: Cell
+    bad: dict[str, Result]
+    good: dict[str, Result] | None
 
-    def __str__(self) -> str:
-        """Name the row."""
-        what = {0.0: "none stale", 1.0: "one stale"}.get(self.stale, f"{self.stale:.0%} stale")
-        load = f", {self.foreign:.0%} busy" if self.foreign else ""
-        return f"{self.routing}, {self.partitions} part{'s'[: self.partitions - 1]}, {what}{load}"
+    @property
+    def ours(self) -> Result:
+        """Return what deployguard came to where there are old containers."""
+        return self.bad[OURS]
 
 
-@dataclass
-class Container:
-    """One warm process."""
-
-    name: str
-    stamp: Stamp
-    born: float
-    served: int = 0
-
-
-@dataclass
-class Pool:
-    """Warm containers in partitions that do not share; a request meets one partition."""
-
-    scenario: Scenario
-    chance: random.Random
-    parts: list[list[Container]] = field(default_factory=list)  # idle; the last used at the end
-    made: int = 0
-
-    @classmethod
-    def warm(cls, scenario: Scenario, chance: random.Random) -> Pool:
-        """Make a pool of 1 to 200 containers, small ones as likely as large ones by their log."""
-        pool = cls(scenario, chance, [[] for _ in range(scenario.partitions)])
-        size = round(math.exp(chance.uniform(0, math.log(200))))
-        stale = scenario.stale
-        old = int(stale) if stale >= 1 or not stale else max(1, round(stale * size))
-        stamps = [OLD] * old + [NEW] * (size - old)
-        chance.shuffle(stamps)
-        for stamp in stamps:
-            container = Container(pool.name(), stamp, BORN, served=3)
-            chance.choice(pool.parts).append(container)
-        return pool
-
-    def name(self) -> str:
-        """Return a new container's id."""
-        self.made += 1
-        return f"{self.made:032x}"
-
-    def take(self, part: list[Container]) -> Container | None:
-        """Take an idle container as the routing policy does; none means a cold start."""
-        if not part:
-            return None
-        places = {"mru": -1, "lru": 0, "random": self.chance.randrange(len(part))}
-        return part.pop(places[self.scenario.routing])
-
-    def held_by_others(self) -> list[tuple[list[Container], Container]]:
-        """Let other traffic take its share before a round."""
-        busy = []
-        for _ in range(round(self.scenario.foreign * sum(map(len, self.parts)))):
-            part = self.chance.choice([part for part in self.parts if part])
-            if (container := self.take(part)) is not None:
-                container.served += 5
-                busy.append((part, container))
-        return busy
-
-    def round(self, number: int, size: int, started: float) -> Round:
-        """Answer one burst that holds every container it meets."""
-        busy = self.held_by_others()
-        probes = []
-        for place in range(size):
-            part = self.chance.choice(self.parts)
-            container, sent = self.take(part), started + place * 1e-5
-            if container is None:
-                container = Container(self.name(), NEW, sent + COLD_S)
-                received = container.born + TRIP_S
-            else:
-                received = sent + TRIP_S * self.chance.uniform(0.5, 2)
-            container.served += 1
-            busy.append((part, container))
-            probes.append(probe_of(container, sent=sent, received=received))
-        self.chance.shuffle(busy)
-        for part, container in busy:
-            part.append(container)
-        return Round(number, started, 0.1, size * 1e-5, size, tuple(probes))
-
-
-def probe_of(container: Container, *, sent: float, received: float) -> Probe:
-    """Write what the client would note of one held canary."""
-    crumb = Breadcrumb(
-        nonce="",
-        stamp=container.stamp,
-        stamp_error=None,
-        container=container.name,
-        born=container.born,
-        received=received,
-        released=received + HOLD_S,
-        invocation=container.served,
-        function_version=LATEST,
-        log_stream=container.name,
-        request_id="",
-        initialization_type="on-demand",
-        uptime_s=received + HOLD_S - container.born,
-        remaining_ms=None,
-    )
-    answered = received + HOLD_S + TRIP_S
-    return Probe(LATEST, sent, answered, Answer.BREADCRUMB, "", LATEST, crumb)
-
-
-def judged(pool: Pool) -> tuple[Verdict, int]:
-    """Probe as the product does until it has decided or its probes are used up."""
-    evidence = Evidence(
-        expected=Expected(DIGEST, NEW.build_id, Link.VERIFIED),
-        policy=Policy(),
-        mode=Mode(),
-        routes=(Route("direct", LATEST, {LATEST: 1.0}),),
-        digests={LATEST: DIGEST},
-        changed_at=-Policy.grace_s,
-        updated=UPDATED,
-    )
-    spent = 0
-    while True:
-        ruling = judge.ruling(evidence)
-        left = min(Policy.max_probes - spent, ACCOUNT_SHARE)
-        if ruling.decided or left <= 0:
-            return ruling.verdict, spent
-        size = judge.next_size(evidence, evidence.routes[0], ceiling=left)
-        number = len(evidence.rounds) + 1
-        fired = pool.round(number, size, number * PAUSE_S)
-        spent += size
-        evidence = replace(evidence, rounds=(*evidence.rounds, fired))
-
-
-def naive(pool: Pool, starts: list[float], *, lasting: float) -> tuple[Verdict, int]:
-    """Invoke at these times and believe what answers."""
-    running: list[tuple[float, int, list[Container], Container]] = []
-    stale = False
-    for place, start in enumerate(sorted(starts)):
-        while running and running[0][0] <= start:
-            _, _, part, container = heappop(running)
-            part.append(container)
-        part = pool.chance.choice(pool.parts)
-        container = pool.take(part) or Container(pool.name(), NEW, start)
-        stale = stale or container.stamp is OLD
-        heappush(running, (start + lasting, place, part, container))
-    return (Verdict.STALE if stale else Verdict.FRESH), len(starts)
-
-
-def once(pool: Pool) -> tuple[Verdict, int]:
-    """Invoke once."""
-    return naive(pool, [0.0], lasting=0.02)
-
-
-def in_a_row(pool: Pool) -> tuple[Verdict, int]:
-    """Invoke 20 times, one after the other."""
-    return naive(pool, [n * 0.1 for n in range(20)], lasting=0.02)
-
-
-def at_once_without_hold(pool: Pool) -> tuple[Verdict, int]:
-    """Invoke 20 times from threads, which start over some 0.3 s; each lasts 20 ms."""
-    return naive(pool, [pool.chance.uniform(0, 0.3) for _ in range(20)], lasting=0.02)
-
-
-Method = Callable[[Pool], tuple[Verdict, int]]
-METHODS: dict[str, Method] = {
-    "deployguard": judged,
-    "1 invoke": once,
-    "20 in a row": in_a_row,
-    "20 at once, no hold": at_once_without_hold,
-}
-SCENARIOS = (
-    *(Scenario(routing) for routing in ("mru", "lru", "random")),
-    *(Scenario(routing, stale=0.3) for routing in ("mru", "lru", "random")),
-    *(Scenario("mru", partitions) for partitions in (2, 3, 6)),
-    Scenario("random", 3),
-    Scenario("mru", foreign=0.1),
-    Scenario("mru", stale=0),
-    Scenario("mru", 3, stale=0),
-    Scenario("mru", stale=0, foreign=0.1),
-)
-
-
-def tally(job: tuple[Scenario, str, int, int]) -> tuple[Counter[Verdict], int]:
-    """Run one method many times; return its verdicts and the probes used."""
-    scenario, method, runs, seed = job
-    verdicts: Counter[Verdict] = Counter()
-    probes = 0
-    for number in range(runs):
-        chance = random.Random(f"{seed} {scenario} {number}")
-        verdict, used = METHODS[method](Pool.warm(scenario, chance))
-        verdicts[verdict] += 1
-        probes += used
-    return verdicts, probes
-
-
-def upper_bound(hits: int, runs: int, *, confidence: float = 0.95) -> float:
-    """Return Clopper and Pearson's one-sided upper bound on a share."""
-    if hits >= runs:
-        return 1.0
-    low, high = hits / runs, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        terms = (
-            math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1)
-            + k * math.log(middle) + (runs - k) * math.log1p(-middle)
-            for k in range(hits + 1)
-        )  # fmt: skip
-        above = math.fsum(math.exp(term) for term in terms) > 1 - confidence
-        low, high = (middle, high) if above else (low, middle)
-    return high
-
-
-def row(scenario: Scenario, method: str, verdicts: Counter[Verdict], probes: int) -> str:
-    """Write one line of the table."""
-    runs = sum(verdicts.values())
-    fresh, stale = verdicts[Verdict.FRESH], verdicts[Verdict.STALE]
-    wrong = f"{fresh / runs:8.3%} (<={upper_bound(fresh, runs):.3%})" if scenario.stale else "-"
-    return (
-        f"{scenario!s:<34}{method:<21}{wrong:>20}{stale / runs:10.2%}{fresh / runs:10.2%}"
-        f"{verdicts[Verdict.INCONCLUSIVE] / runs:10.2%}{probes / runs:9.1f}"
-    )
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="per row (default 200)")
+def main() -> int:
+    """Run the grid and the sample; 1 where the two do not agree."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
+    parser.add_argument("--runs", type=int, default=100, help="per cell (default 100)")
+    parser.add_argument("--real", type=int, default=6, help="runs of each of the sample's cells")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", default="", help="rows whose name holds this")
+    parser.add_argument("--only", default="", help="cells whose name holds this; notes nothing")
+    parser.add_argument("--publish", action="store_true", help="write docs/detection.md")
     options = parser.parse_args()
-    jobs = [
-        (scenario, method, options.runs, options.seed)
-        for scenario in SCENARIOS
-        for method in METHODS
-        if options.only in f"{scenario} {method}"
-    ]
-    print(f"pools of 1 to 200 warm containers, {options.runs} runs a row, seed {options.seed}")
-    print(
-        f"{'scenario':<34}{'method':<21}{'false FRESH (95 %)':>20}{'STALE':>10}{'FRESH':>10}"
-        f"{'INCONCL.':>10}{'probes':>9}"
-    )
     began = time.monotonic()
+    ended = list(run_grid(options))
+    if options.only:
+        return 0
+    compared = list(told(agreement.compare(runs=options.real, seed=options.seed)))
+    note(ended)
+    print(f"{time.monotonic() - began:.0f} s")
+    has_agreed = all(each.agrees for each in compared)
+    if options.publish and has_agreed:
+        publish(ended, compared, seed=options.seed)
+    return 0 if has_agreed else 1
+
+
+def run_grid(options: argparse.Namespace) -> Iterator[Ended]:
+    """Run every cell in several processes, and print what it came to."""
+    cells = [cell for cell in grid.cells() if options.only in name(cell)]
+    jobs = []
+    for cell in cells:
+        runs = max(1, options.runs // cell.one_in)
+        jobs += [Job(each, runs, options.seed) for each in (cell.scenario, cell.good) if each]
+    print(HEAD)
     with ProcessPoolExecutor(options.workers) as workers:
         results = workers.map(tally, jobs)
-        for (scenario, method, _, _), (verdicts, probes) in zip(jobs, results, strict=True):
-            print(row(scenario, method, verdicts, probes), flush=True)
-    print(f"{time.monotonic() - began:.0f} s")
+        for cell in cells:
+            found = Ended(cell, next(results), next(results) if cell.good else None)
+            show(found)
+            yield found
+
+
+def name(cell: Cell) -> str:
+    """Name a cell in a line of the output."""
+    return f"{cell.sweep}: {cell.line}, {cell.x}"
+
+
+def show(ended: Ended) -> None:
+    """Print a line for each method, and one for a good deploy."""
+    lines = [(ended.bad, method, method) for method in METHODS]
+    if ended.good is not None:
+        lines.append((ended.good, OURS, f"{OURS}, none old"))
+    for results, method, label in lines:
+        each = results[method]
+        shares = (each.stale, each.fresh, each.inconclusive, each.false_fresh)
+        told = "".join(f"{share / each.runs:8.1%}" for share in shares)
+        print(f"{name(ended.cell):<58}{label:<27}{told}{each.probes:9.1f}", flush=True)
+
+
+def told(compared: Iterable[Compared]) -> Iterator[Compared]:
+    """Print how each scenario of the sample ended, for real and in the model."""
+    for each in compared:
+        wanted = "agrees" if each.agrees else "DISAGREES"
+        print(f"{each.name}: {wanted} (chance of verdicts so different: {each.chance:.2g})")
+        for what, runs in each.sides.items():
+            ends = dict(sorted(Counter(run.verdict.value for run in runs).items()))
+            probes = [run.probes for run in runs]
+            between = f"{mean(probes):.1f} probes, {min(probes)} to {max(probes)}"
+            wall_s = mean(run.wall_s for run in runs)
+            print(f"  {what:<6} {ends}, {between}, {wall_s:.1f} s", flush=True)
+        yield each
+
+
+def note(ended: list[Ended]) -> None:
+    """Hand over what must not become worse."""
+    one_pool = [e for e in ended if e.cell.scenario.partitions == 1 and not e.cell.scenario.load]
+    bad = [e for e in one_pool if e.cell.scenario.is_bad and not e.cell.scenario.move]
+    within = [e for e in bad if e.cell.line != "default limits" or int(e.cell.x) <= 200]
+    wrong, runs, bound = bound_of_all(e.ours for e in bad)
+    print(f"false FRESH with one pool: {wrong} of {runs} runs")
+    figures.note("detection: false FRESH with one pool, bound", bound, at_most=0.001)
+    found = sum(e.ours.stale for e in within) / sum(e.ours.runs for e in within)
+    figures.note("detection: old containers found with one pool", found, at_least=0.99)
+    good = [e.good[OURS] for e in ended if e.good] + [
+        e.ours for e in ended if not e.cell.scenario.is_bad
+    ]
+    false_stale = sum(each.stale for each in good) / sum(each.runs for each in good)
+    figures.note("detection: false STALE", false_stale, at_most=0.0)
+    (centre,) = (e for e in ended if (e.cell.line, e.cell.x) == ("default limits", "30"))
+    assert centre.good is not None
+    per_container = centre.good[OURS].per_container
+    figures.note("detection: probes per container of a good deploy", per_container, at_most=8.0)
+
+
+def publish(ended: list[Ended], compared: list[Compared], *, seed: int) -> None:
+    """Keep what was found, and write the page and the picture that show it."""
+    cells, sample = list(map(as_json, ended)), list(map(sample_as_json, compared))
+    document = {"seed": seed, "cells": cells, "sample": sample}
+    PUBLISHED.write_text(json.dumps(document, indent=1) + "\n")
+    subprocess.run([sys.executable, str(PUBLISHED.with_name("generate.py"))], check=True)
+
+
+def as_json(ended: Ended) -> dict[str, Any]:
+    """Write a cell as JSON."""
+    cell = ended.cell
+    results = {"bad": ended.bad, "good": ended.good or {}}
+    return {
+        "sweep": cell.sweep,
+        "line": cell.line,
+        "x": cell.x,
+        "is_bad": cell.scenario.is_bad,
+        **{
+            kind: {method: asdict(result) for method, result in found.items()}
+            for kind, found in results.items()
+        },
+    }
+
+
+def sample_as_json(each: Compared) -> dict[str, Any]:
+    """Write a scenario of the sample as JSON."""
+    return {
+        "name": each.name,
+        **{
+            side: {
+                "verdicts": dict(sorted(Counter(run.verdict.value for run in runs).items())),
+                "probes": round(mean(run.probes for run in runs), 1),
+                "wall_s": round(mean(run.wall_s for run in runs), 1),
+            }
+            for side, runs in each.sides.items()
+        },
+    }
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import detection
 import samples
 import shtab
 from ruamel.yaml import YAML
@@ -138,17 +139,22 @@ def main(arguments: list[str]) -> int:
             behind.append(page)
             if not parsed.check:
                 page.write_text(wanted, encoding="utf-8")
-    for shell in completion.SHELLS:
-        script, wanted = SCRIPTS / f"deployguard.{shell}", completed(shell)
-        if not script.exists() or script.read_text(encoding="utf-8") != wanted:
-            behind.append(ROOT / script.name)
+    for file, wanted in whole_files().items():
+        if not file.exists() or file.read_text(encoding="utf-8") != wanted:
+            behind.append(file if file.is_relative_to(ROOT) else ROOT / file.name)
             if not parsed.check:
-                script.write_text(wanted, encoding="utf-8")
+                file.write_text(wanted, encoding="utf-8")
     if not parsed.check:
         return 0
     for page in behind:
         sys.stdout.write(f"{page.relative_to(ROOT)} is behind: run `make docs`\n")
     return 1 if behind else 0
+
+
+def whole_files() -> dict[Path, str]:
+    """Return the files of which every line is generated."""
+    scripts = {SCRIPTS / f"deployguard.{shell}": completed(shell) for shell in completion.SHELLS}
+    return {**scripts, ROOT / "docs" / "detection.svg": detection.svg()}
 
 
 def _part(part: re.Match[str], *, skipped: set[str]) -> str:
@@ -455,6 +461,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "finding-index": finding_index,
     "calls": calls,
     "causes": causes,
+    "detection": lambda: _table(*detection.ours()),
+    "detection-others": lambda: _table(*detection.others()),
+    "detection-sample": lambda: _table(*detection.sample()),
     "errors": errors,
     "hypotheses": hypothesis_table,
     "policy": policy,

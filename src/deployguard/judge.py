@@ -4,9 +4,11 @@
 2. A probe is fresh when the version that AWS says it ran holds the expected digest and the
    container's own build id is the expected one; stale when either is another; unknown otherwise.
 3. A route to numbered versions is FRESH by construction once probes agree, several in a row over
-   several seconds; versions are immutable, so agreement is all that is left to show.
+   several seconds, and more of them where old answers came first; versions are immutable, so
+   agreement is all that is left to show.
 4. Any other route is FRESH only where bursts exhausted its containers since the last doubt.
-5. Everything else is INCONCLUSIVE. Silence moves no verdict.
+5. Everything else is INCONCLUSIVE, old answers included that ended while they were tolerated.
+   Silence moves no verdict.
 """
 
 from __future__ import annotations
@@ -161,7 +163,7 @@ def _fixed(evidence: Evidence, route: Route) -> RouteRuling:
     streak = _agreeing(evidence, route)
     span = streak[-1].sent - streak[0].sent if streak else 0.0  # a hold adds nothing to it
     wanted, wanted_span = (
-        (1, 0.0) if route.is_one_version else (max(1, policy.agreeing_probes), policy.settle_s)
+        (1, 0.0) if route.is_one_version else (_enough_agreeing(evidence, route), policy.settle_s)
     )
     containers = _containers(evidence, streak)
     enough_containers = route.is_one_version or containers >= policy.min_containers
@@ -180,6 +182,16 @@ def _agreeing(evidence: Evidence, route: Route) -> list[Probe]:
             break
         streak.append(probe)
     return streak[::-1]
+
+
+def _enough_agreeing(evidence: Evidence, route: Route) -> int:
+    """Return how many probes in a row have to agree.
+
+    Old answers show that the move is still arriving: a few would agree long before it has.
+    """
+    policy = evidence.policy
+    is_arriving = any(state(evidence, p) is State.STALE for p in probes_of(evidence, route))
+    return max(1, policy.agreeing_probes, policy.agreeing_after_old if is_arriving else 0)
 
 
 def _containers(evidence: Evidence, probes: Iterable[Probe]) -> int:
@@ -234,7 +246,10 @@ def _unproven(evidence: Evidence, route: Route, seen: Coverage, *, resume_at: fl
     if State.STALE in states:
         verdict = Verdict.STALE
         decided = _is_over(evidence, route) or _cannot_change(evidence, route)
-        resume_at = max(resume_at, last_sent + _pause(evidence, last_sent))
+        resume_at = max(resume_at, last_sent + _pause(evidence, route, last_sent))
+        if since := _since_old_ones_ended(evidence, route):
+            verdict, probes = Verdict.INCONCLUSIVE, since
+            states = [state(evidence, probe) for probe in since]
     else:
         verdict = Verdict.INCONCLUSIVE
         decided = _is_silent(evidence, route) or (
@@ -246,11 +261,37 @@ def _unproven(evidence: Evidence, route: Route, seen: Coverage, *, resume_at: fl
     return RouteRuling(route, verdict, decided, seen, findings, resume_at)
 
 
-def _pause(evidence: Evidence, last_sent: float) -> float:
-    """Return how long to leave old containers alone; each probe keeps one that would go alive."""
+def _since_old_ones_ended(evidence: Evidence, route: Route) -> list[Probe]:
+    """Return the probes after old answers that ended while they were tolerated, if they did.
+
+    Only rounds of nothing but fresh answers show that; what is silent shows nothing.
+    """
+    last_stale = _last_stale(evidence, route)
+    if last_stale >= evidence.changed_at + evidence.policy.grace_s:
+        return []
+    later = [each for each in rounds_of(evidence, route) if each.started > last_stale]
+    fresh = [each for each in later if set(_states(evidence, route, each)) == {State.FRESH}]
+    if _cannot_change(evidence, route) or len(fresh) < max(1, evidence.policy.min_rounds):
+        return []
+    return [probe for probe in probes_of(evidence, route) if probe.sent > last_stale]
+
+
+def _last_stale(evidence: Evidence, route: Route) -> float:
+    return max(p.sent for p in probes_of(evidence, route) if state(evidence, p) is State.STALE)
+
+
+def _pause(evidence: Evidence, route: Route, last_sent: float) -> float:
+    """Return how long to leave old containers alone.
+
+    Each probe keeps one that would go alive, and half of the probes are to be left when old ones
+    are tolerated no longer.
+    """
     if evidence.replacement is not None and evidence.replacement.remedy is Remedy.WAIT:
         return max(PAUSE_S, last_sent - evidence.changed_at)
-    return PAUSE_S
+    policy = evidence.policy
+    last = _states(evidence, route, rounds_of(evidence, route)[-1])
+    more = max(1, (policy.max_probes - evidence.spent) // (2 * len(last)))  # rounds of that size
+    return max(PAUSE_S, (evidence.changed_at + policy.grace_s - last_sent) / more)
 
 
 def _is_over(evidence: Evidence, route: Route) -> bool:
@@ -259,7 +300,7 @@ def _is_over(evidence: Evidence, route: Route) -> bool:
     Where they ended within it, what follows gets some rounds to agree.
     """
     probes, policy = probes_of(evidence, route), evidence.policy
-    last_stale = max(p.sent for p in probes if state(evidence, p) is State.STALE)
+    last_stale = _last_stale(evidence, route)
     tolerated_until = evidence.changed_at + policy.grace_s
     later = [each for each in rounds_of(evidence, route) if each.started > last_stale]
     return last_stale >= tolerated_until or (
@@ -313,8 +354,8 @@ def next_size(evidence: Evidence, route: Route, *, ceiling: int) -> int:
     if route.is_one_version:
         return 1
     agreeing = len(_agreeing(evidence, route))
-    wanted = max(policy.agreeing_probes, policy.min_containers)
-    return max(1, min(ceiling, max(wanted - agreeing, 2)))
+    enough = _enough_agreeing(evidence, route) if agreeing else policy.agreeing_probes
+    return max(1, min(ceiling, max(max(enough, policy.min_containers) - agreeing, 2)))
 
 
 def _enough_to_wait(evidence: Evidence, last: Collection[State]) -> int:

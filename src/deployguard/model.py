@@ -173,6 +173,7 @@ class Policy:
     max_probes: int = 1000
     hold_ms: int | None = None  # None: as long as a round takes to arrive, see `hold`
     agreeing_probes: int = 5
+    agreeing_after_old: int = 30  # once old ones answered: a tenth that is left would show
     settle_s: float = 2.0  # the agreeing probes of a fixed route span at least this long
     grace_s: float = 15.0  # old answers are tolerated this long after the last change
     min_rounds: int = 2

@@ -302,7 +302,8 @@ def test_old_answers_that_end_within_the_grace_fail_no_deploy() -> None:
     fresh = [probe(15.5, container=2), probe(15.5, container=3)]
     ruling = judge.ruling(evidence(stale, fresh))
     assert not ruling.decided
-    ruling = judge.ruling(evidence(stale, fresh, agreeing(16.5)))
+    many = [probe(18.0, container=n) for n in range(30)]
+    ruling = judge.ruling(evidence(stale, fresh, many))
     assert (ruling.verdict, ruling.decided) == (Verdict.FRESH, True)
 
 
@@ -312,6 +313,34 @@ def test_probes_that_are_sent_at_once_and_held_for_long_do_not_settle_a_move() -
     ruling = judge.ruling(evidence(held))
     assert (ruling.verdict, ruling.decided) == (Verdict.INCONCLUSIVE, False)
     assert judge.ruling(evidence(held, [probe(3.0)])).verdict is Verdict.FRESH
+
+
+def test_a_few_agreeing_probes_do_not_show_that_a_move_which_was_seen_arriving_is_over() -> None:
+    stale = [probe(9.0, version="1", build="b1")]
+    case = evidence(stale, agreeing(10.0))
+    assert not judge.ruling(case).decided
+    assert judge.next_size(case, LIVE, ceiling=50) == 25
+    assert judge.next_size(evidence(stale), LIVE, ceiling=50) == 5
+
+
+def test_old_containers_that_went_within_the_grace_are_not_called_stale_for_want_of_proof() -> None:
+    old = [probe(9.0, qualifier=LATEST, version=LATEST, build="b1")]
+    new = [burst(10.0 + n, warm=range(1, 4), cold=[]) for n in range(9)]
+    assert judge.ruling(evidence(old, new[0], routes=[BARE])).verdict is Verdict.STALE
+    ruling = judge.ruling(evidence(old, *new, routes=[BARE]))
+    assert (ruling.verdict, ruling.decided) == (Verdict.INCONCLUSIVE, True)
+    assert [finding.id for finding in ruling.findings] == ["DG304"]
+
+
+def test_rounds_that_wait_for_old_containers_to_go_leave_probes_for_afterwards() -> None:
+    def resumed(count: int) -> float:
+        old = [probe(5.0, qualifier=LATEST, version=LATEST, build="b1", container=1)]
+        new = burst(5.0, warm=range(2, count + 1), cold=[])
+        (ruled,) = judge.ruling(evidence([*old, *new], routes=[BARE])).routes
+        return ruled.resume_at
+
+    assert resumed(10) == 6.0
+    assert resumed(100) == 5.0 + 10.0 / 4  # four such rounds take half of what is left of 1,000
 
 
 def test_old_answers_after_the_grace_decide() -> None:

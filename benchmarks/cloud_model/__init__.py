@@ -1,0 +1,1 @@
+"""A model of Lambda's pools, in which methods of finding old containers compete."""
