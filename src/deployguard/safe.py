@@ -30,7 +30,7 @@ NOT_XML = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def log(text: str) -> str:
     """Return text for a log or a terminal: no commands, escape sequences or hidden characters."""
-    text = "".join(_visible(char) for char in text.replace("\r\n", "\n"))
+    text = "\n".join(map(_shown, text.replace("\r\n", "\n").split("\n")))
     # NOTE: GitHub acts on `::command::` at the start of a line, after any white space. A word in
     # the middle is broken too, because wrapping may bring it to the start; an ARN's `::` stays.
     text = re.sub(r"(?<![^\s-]):{2,}", lambda colons: " ".join(colons[0]), text)
@@ -160,8 +160,13 @@ def _property(text: str) -> str:
     return _data(" ".join(text.split())).replace(":", "%3A").replace(",", "%2C")
 
 
+def _shown(line: str) -> str:
+    # What Python calls printable holds nothing of NOT_SHOWN, and is found out much sooner.
+    return line if line.isprintable() else "".join(map(_visible, line))
+
+
 def _visible(char: str) -> str:
-    if char in "\n\t" or unicodedata.category(char) not in NOT_SHOWN:
+    if char == "\t" or unicodedata.category(char) not in NOT_SHOWN:
         return char
     number = ord(char)
     if number <= 0xFF:
