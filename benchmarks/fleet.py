@@ -2,9 +2,9 @@
 
 python -m benchmarks.fleet [--sizes 1 10 100 500] [--jobs 8]
 
-Beside it runs the shortest boto3 script for one function (by_hand/check.py), and AWS CLI calls. All
-functions run one image, and each has a warm container behind its alias. Before each measurement all
-get a new image, which is not timed.
+Beside it run the shortest boto3 script (by_hand/check.py) and AWS CLI calls (by_hand/check.sh), as
+many at once. All functions run one image, and each has a warm container behind its alias. Before
+each measurement they get a new image, which is not timed.
 """
 
 from __future__ import annotations
@@ -94,25 +94,26 @@ def main() -> None:
     print("                         wall s   processor s   MiB   calls   calls a function")
     with lab_process(tls=False) as lab, tempfile.TemporaryDirectory() as folder:
         fleet = Fleet(lab, max(arguments.sizes))
-        alone = by_hand(lab, fleet, Path(folder))
+        by_hand(lab, fleet, Path(folder), jobs=arguments.jobs)
         found = {
             size: show(f"check --all of {size}", guard(lab, fleet, Path(folder), size, arguments))
             for size in arguments.sizes
         }
-    compare(found, alone)
+    compare(found)
     detail(found)
 
 
-def by_hand(lab: Client, fleet: Fleet, folder: Path) -> Cost:
-    """Measure the other ways for one function; return what the boto3 script took."""
-    found = {}
-    for what, program in {
-        "AWS CLI calls": [str(BY_HAND / "check.sh")],
-        "boto3 script": [sys.executable, str(BY_HAND / "check.py")],
-    }.items():
-        fleet.ship(1)
-        found[what] = show(what, cost([*program, fleet.names[0]], lab, folder))
-    return found["boto3 script"]
+def by_hand(lab: Client, fleet: Fleet, folder: Path, *, jobs: int) -> None:
+    """Measure the other ways, a process for each function."""
+    for what, program, sizes in (
+        ("AWS CLI calls", str(BY_HAND / "check.sh"), (1, 10)),
+        ("boto3 script", f"{sys.executable} {BY_HAND / 'check.py'}", (1, 10, 100)),
+    ):
+        for size in sizes:
+            fleet.ship(size)
+            names = "\n".join(fleet.names[:size])
+            loop = f"printf '%s\\n' $NAMES | xargs -P {jobs} -n 1 {program}"
+            show(f"{what} of {size}", cost(["sh", "-c", loop], lab, folder, NAMES=names))
 
 
 def guard(
@@ -127,13 +128,17 @@ def guard(
     return cost([*command, *options], lab, folder)
 
 
-def cost(command: Sequence[str], lab: Client, folder: Path) -> Cost:
+def cost(command: Sequence[str], lab: Client, folder: Path, **variables: str) -> Cost:
     """Run a command to its end, which must be a good one."""
     before = lab.calls()
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
-            command, cwd=folder, env=os.environ | lab.environment, stdout=said, stderr=said
+            command,
+            cwd=folder,
+            env=os.environ | lab.environment | variables,
+            stdout=said,
+            stderr=said,
         )
         peaks: list[float] = []
         watcher = threading.Thread(target=lambda: peaks.extend(sizes(process.pid)))
@@ -164,7 +169,7 @@ def sizes(pid: int) -> Iterator[float]:
 def show(what: str, each: Cost) -> Cost:
     """Print a row."""
     calls = each.calls.total()
-    size = int(what.rsplit(maxsplit=1)[-1]) if what[-1].isdigit() else 1
+    size = int(what.rsplit(maxsplit=1)[-1])
     print(
         f"{what:<22}{each.wall_s:9.2f}{each.cpu_s:14.2f}{each.peak_mib:6.0f}{calls:8}"
         f"{calls / size:19.1f}",
@@ -173,13 +178,10 @@ def show(what: str, each: Cost) -> Cost:
     return each
 
 
-def compare(found: dict[int, Cost], script: Cost) -> None:
+def compare(found: dict[int, Cost]) -> None:
     """Note the ratios that have targets."""
-    one = found.get(1)
-    if one is not None:
-        note("fleet: one function / boto3 script", one.wall_s / script.wall_s, at_most=1.3)
-    if one is not None and 100 in found:
-        ten_times = found[100].wall_s / (10 * one.wall_s)
+    if 1 in found and 100 in found:
+        ten_times = found[100].wall_s / (10 * found[1].wall_s)
         note("fleet: 100 functions / 10 x one function", ten_times, at_most=1.5)
     if 10 in found and max(found) > 10:
         most = max(found)

@@ -45,6 +45,8 @@ class Process:
     def __init__(self, order: Order) -> None:
         """Fork it."""
         self.order = order
+        for name in ("out", "err"):  # a process may be killed before it opens them
+            (order.said / name).touch()
         self.gate, child = CONTEXT.Pipe()
         with BOOKKEEPING:
             self.process = CONTEXT.Process(target=_obey, args=(order, child))

@@ -17,7 +17,7 @@ from deployguard.history import read
 from deployguard.history.served import History
 from deployguard.run import Record, Run
 from deployguard.target import target_of
-from tests.guard.world import Finished, Team
+from tests.guard.world import Finished, Team, eventually
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:reports"
 EACH = {"Variables": {"DEPLOYGUARD_LOG": "invocation"}}
@@ -58,6 +58,7 @@ def telling(live: Team) -> Team:
     live.ship("b2")
     live.point(live.publish())
     call(live, 2)
+    eventually(lambda: shares(told(live)) == {"live": {"b1": 0.6, "b2": 0.4}})  # logs lag
     return live
 
 
