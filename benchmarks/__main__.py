@@ -45,7 +45,9 @@ def main() -> int:
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     write(measured)
     if options.accept:
-        accepted = baseline | {figure.name: figure.value for figure in measured}
+        accepted = baseline | {
+            figure.name: figure.value for figure in measured if figure.has_target
+        }
         BASELINE.write_text(json.dumps(accepted, indent=2, sort_keys=True) + "\n")
     return told(failed, measured, baseline)
 

@@ -33,9 +33,14 @@ class Figure:
         )
 
     @property
+    def has_target(self) -> bool:
+        """Say whether less, or more, of it is wanted."""
+        return self.at_most is not None or self.at_least is not None
+
+    @property
     def target(self) -> str:
         """Say in words what is wanted, and whether that is so."""
-        if self.at_most is None and self.at_least is None:
+        if not self.has_target:
             return "no target"
         wanted = f"at most {self.at_most:g}" if self.at_most is not None else ""
         wanted = wanted or f"at least {self.at_least:g}"
@@ -51,7 +56,7 @@ class Figure:
 def note(
     name: str, value: float, *, at_most: float | None = None, at_least: float | None = None
 ) -> None:
-    """Print a figure and, under `python -m benchmarks`, hand it over; less is better by default."""
+    """Print a figure and, under `python -m benchmarks`, hand it over."""
     figure = Figure(name, round(value, 4), at_most, at_least)
     print(f"{name}: {figure.value:g} ({figure.target})", flush=True)
     if path := os.environ.get(INTO):
@@ -65,8 +70,8 @@ def noted(path: Path) -> list[Figure]:
 
 
 def worse(figures: Iterable[Figure], baseline: Mapping[str, float]) -> Iterator[str]:
-    """Say what has become worse than it was."""
+    """Say what has become worse than it was, of what has a target."""
     for figure in figures:
-        before = baseline.get(figure.name)
+        before = baseline.get(figure.name) if figure.has_target else None
         if before is not None and figure.is_worse_than(before):
             yield f"{figure.name}: {figure.value:g}, but {before:g} before"

@@ -30,17 +30,18 @@ CLIENT, FIRST_CALL = "botocore and one client", "first call of deployguard check
 MAKE_CLIENT = (
     "import botocore.session as b; b.get_session().create_client('lambda', region_name='eu-west-1')"
 )
-CHECK = [*MODULE, "check", "bench"]
+INSTALLED = [str(CONSOLE)] if CONSOLE.exists() else MODULE
+CHECK = ["check", "bench"]
 UNTIL_EXIT: dict[str, Sequence[str]] = {
     BARE: [PYTHON, "-c", "pass"],
-    VERSION: [str(CONSOLE), "--version"] if CONSOLE.exists() else [*MODULE, "--version"],
+    VERSION: [*INSTALLED, "--version"],
     "python -m deployguard --version": [*MODULE, "--version"],
-    HELP: [*MODULE, "--help"],
-    "deployguard check --help": [*MODULE, "check", "--help"],
+    HELP: [*INSTALLED, "--help"],
+    "deployguard check --help": [*INSTALLED, "check", "--help"],
     CLIENT: [PYTHON, "-c", MAKE_CLIENT],
 }
 UNTIL_FIRST_CALL: dict[str, Sequence[str]] = {
-    FIRST_CALL: CHECK,
+    FIRST_CALL: [*INSTALLED, *CHECK],
     "first call of boto3": [
         PYTHON,
         "-c",
@@ -160,7 +161,9 @@ def profile(server: socket.socket, folder: str) -> None:
     taken: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryFile("w+") as said:
-        until_call([PYTHON, "-X", "importtime", *CHECK[1:]], server, folder, said=said.fileno())
+        until_call(
+            [PYTHON, "-X", "importtime", *MODULE[1:], *CHECK], server, folder, said=said.fileno()
+        )
         said.seek(0)
         for line in said:
             if match := IMPORT.match(line):

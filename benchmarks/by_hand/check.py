@@ -1,4 +1,4 @@
-"""What `deployguard check` does, as the shortest boto3 script: the same calls, the same waiting."""
+"""What `deployguard check` does, as the shortest boto3 script, without lease and way back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `deployguard check` does, as AWS CLI calls: the same calls, the same waiting.
+# What `deployguard check` does, as AWS CLI calls, without lease and way back.
 set -euo pipefail
 
 name=$1 alias=live hold_ms=100 probes=5 settle_s=2
