@@ -20,13 +20,14 @@ from benchmarks.figures import Figure
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline.json"
 FIGURES = HERE.parent / "build" / "bench.json"
+WORSE = "worse than benchmarks/baseline.json"
 NO_BENCHMARKS = {"__init__", "__main__", "figures"}
 PUBLISHING = {"detection"}  # what the documentation shows the results of
 NAMES = sorted({path.stem for path in HERE.glob("*.py")} - NO_BENCHMARKS)
 
 
 def main() -> int:
-    """Run them; 1 where one failed, missed a target, or became worse."""
+    """Run them; 1 where one failed or became worse. Targets that are missed are told."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--accept", action="store_true", help="take the figures as the baseline")
@@ -80,12 +81,12 @@ def told(failed: list[str], measured: list[Figure], baseline: dict[str, float]) 
     kinds = {
         "failed": failed,
         "target missed": missed,
-        "worse than benchmarks/baseline.json": list(figures.worse(measured, baseline)),
+        WORSE: list(figures.worse(measured, baseline)),
     }
     for kind, found in kinds.items():
         for each in found:
             print(f"{kind}: {each}")
-    return 1 if any(kinds.values()) else 0
+    return 1 if failed or kinds[WORSE] else 0
 
 
 if __name__ == "__main__":
