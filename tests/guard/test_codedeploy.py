@@ -13,6 +13,7 @@ import deployguard
 from deployguard.hooks import appspec
 from deployguard.hooks.intime import ended, one_line
 from deployguard.lab import images
+from deployguard.model import Change
 from deployguard.run import Record
 from tests.guard.account import rule
 from tests.guard.hook import AFTER, ANSWER, ARN, BEFORE, answers, begin, call, spec
@@ -198,6 +199,18 @@ def test_a_judge_that_never_ends_is_left_alone_when_its_time_is_up() -> None:
 
     report, is_over = ended(Record("verify"), judge, within_s=0.05)
     assert (report["verdict"], is_over) == ("INCONCLUSIVE", False)
+
+
+def test_what_one_that_hangs_has_changed_is_told_with_the_command_that_puts_it_back() -> None:
+    def judge(record: Record) -> None:
+        record.alias, record.published = "live", "42"
+        record.changes.append(Change("2026-01-02T03:04:05Z", "UpdateAlias"))
+        Event().wait()
+
+    report, _ = ended(Record("check", asked="orders"), judge, within_s=0.5)
+    assert report["error"]["command"] == "deployguard recover orders"
+    (told,) = report["functions"]
+    assert (told["alias"], told["version"]["published"]) == ("live", "42")
 
 
 def test_where_no_time_is_left_to_judge_it_is_still_answered(before: Team) -> None:

@@ -30,22 +30,22 @@ class Common:
     def answer(self, question: str, ask: Callable[[], T], *, until: float) -> T:
         """Return what was answered, or ask.
 
-        A failure is that of whoever asked, and the next one tries again; but all have the same
-        rights. Whoever may not wait beyond the monotonic moment `until` asks for itself.
+        A failure is that of whoever asked, and those who waited ask for themselves; but all have
+        the same rights. Whoever may not wait beyond the monotonic moment `until` asks for itself.
         """
-        while True:
-            future, is_mine = self._place(question)
-            if is_mine:
-                return self._asked(question, ask, future)
-            try:
-                failure = future.exception(max(0.0, until - time.monotonic()))
-            except NotYet:
-                return ask()
-            if isinstance(failure, AccessDenied):
-                raise failure
-            if failure is None:
-                answer: T = future.result()
-                return answer
+        future, is_mine = self._place(question)
+        if is_mine:
+            return self._asked(question, ask, future)
+        try:
+            failure = future.exception(min(until - time.monotonic(), threading.TIMEOUT_MAX))
+        except NotYet:
+            return ask()
+        if isinstance(failure, AccessDenied):
+            raise failure
+        if failure is not None:  # all who waited try at once, not one after the other
+            return ask()
+        answer: T = future.result()
+        return answer
 
     def _place(self, question: str) -> tuple[Future[Any], bool]:
         """Return where the answer is or will be, and whether the caller has to ask for it."""

@@ -129,7 +129,9 @@ class Session:
             return self._call(doing, lambda: call(*arguments, **named), named=named, writes=False)
 
         if self.common is not None:
-            question = json.dumps([doing, call.__name__, named], sort_keys=True, default=str)
+            question = json.dumps(
+                [doing, call.__name__, arguments, named], sort_keys=True, default=str
+            )
             return self.common.answer(question, ask, until=self.deadline)
         answer: Future[T] | None = self._begun.pop(doing, None)
         return ask() if answer is None else answer.result()

@@ -42,18 +42,18 @@ def ended(record: Record, work: Work, *, within_s: float) -> Ended:
 
     In a thread, because no time-out of ours ends every call that hangs.
     """
-    late = replace(record, error=_late(within_s))
     reports: list[dict[str, Any]] = []
     worker = Thread(target=lambda: reports.append(_done(record, work)), daemon=True)
     if within_s > 0:
         worker.start()
         worker.join(within_s)
+    is_over = not worker.is_alive()
     if reports:
         return Ended(reports[0], is_over=True)
-    if within_s > 0 and not worker.is_alive():
+    late = replace(record, error=_late(within_s, record))
+    if within_s > 0 and is_over:
         late.error = DeployguardError("the judge broke down: its traceback is in the log")
-    told = document_of(late, seconds=max(within_s, 0.0))
-    return Ended(told, is_over=not worker.is_alive())
+    return Ended(document_of(late, seconds=max(within_s, 0.0)), is_over)
 
 
 def _done(record: Record, work: Work) -> dict[str, Any]:
@@ -73,12 +73,13 @@ def document_of(record: Record, *, seconds: float) -> dict[str, Any]:
     return document.build(record, seconds=seconds, tool=__version__, history=moves)
 
 
-def _late(seconds: float) -> OutOfTime:
+def _late(seconds: float, record: Record) -> OutOfTime:
     return OutOfTime(
         f"there was no verdict in the {max(seconds, 0):.0f} s that Lambda left for it",
         cause=f"the time-out of this function is short ({ANSWER_S:.0f} s of it are kept for the "
         "answer), or calls to AWS hang",
         fix="give this function a time-out of 300 s, and see what the log says",
+        command=f"deployguard recover {record.asked}" if record.changes else "",
     )
 
 
